@@ -1,0 +1,13 @@
+//! The pure core of anetcon: what should be in force in a namespace, what is, and what to do about it.
+//!
+//! `desired = f(config, namespace)`, `observed = dump`, `plan = diff(desired, observed)`: each of these
+//! is a value of this crate. No socket, file, clock, thread or async runtime may enter here; the
+//! crates at the edges do the IO and call in.
+
+#![forbid(unsafe_code)]
+
+pub mod expr;
+pub mod netns;
+pub mod observed;
+pub mod prefix;
+pub mod table;
