@@ -1,1 +1,27 @@
-//! .
+//! The control socket's language: the documents that agent and command line tool exchange, and the client.
+//!
+//! HTTP/1.1 with JSON bodies over a Unix socket, so that `curl --unix-socket` speaks it too. Every
+//! document says `"schema": 1`; times are RFC 3339 in UTC. Nothing of the agent's inside belongs here:
+//! this crate knows none of ours.
+
+#![forbid(unsafe_code)]
+
+mod diff;
+mod event;
+mod namespace;
+pub mod paths;
+mod refusal;
+mod reload;
+mod schema;
+mod status;
+
+pub use diff::{Diff, NamespaceDiff};
+pub use event::{Event, Happening};
+pub use namespace::{Link, Namespace, NamespaceDetail, NamespaceState, Namespaces, RuleCounter};
+pub use refusal::{Refusal, RefusalBody};
+pub use reload::Reload;
+pub use schema::Schema;
+pub use status::{
+    Author, ConfigurationStatus, Connections, FailedNamespace, LogStatus, LogWriter,
+    NamespaceCounts, NfLogAllNetns, Protection, Repair, RepairKind, Repairs, Status, Verdict,
+};
