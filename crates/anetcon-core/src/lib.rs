@@ -6,8 +6,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod expr;
 pub mod netns;
 pub mod observed;
 pub mod prefix;
+pub mod select;
 pub mod table;

@@ -1,0 +1,129 @@
+//! The configuration: TOML text in, a checked [`Config`] or every error of the text out.
+//!
+//! Reading the file, and what to do with a bad one, is the agent's work.
+
+mod diagnostic;
+mod values;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use self::diagnostic::{ConfigErrors, Diagnostic};
+pub use self::values::{LogLevel, NetworksScope, Protocol, Writer};
+use crate::prefix::{NamespaceTag, Prefixes};
+use crate::select::{Pattern, Selection};
+
+/// A configuration that has been checked completely: every value in it can be put in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `namespaces`: which namespaces are audited.
+    pub selection: Selection,
+    /// `namespace_directories`: absolute folders in which named namespaces are mounted.
+    pub namespace_directories: Vec<PathBuf>,
+    /// `period`: how often every namespace is compared without being asked to, in whole seconds.
+    pub period: Duration,
+    /// `debug`: log what is done and why.
+    pub debug: bool,
+    /// `protocols`: what is audited, in the order of [`Protocol::ALL`], never empty.
+    pub protocols: Vec<Protocol>,
+    /// `networks_scope`: which kind of connection `networks` limits.
+    pub networks_scope: NetworksScope,
+    /// `networks`: for a namespace named here, the only networks audited, IPv4 and IPv6 together.
+    /// Each list is sorted, merged, without host bits and never empty.
+    pub networks: BTreeMap<String, Vec<IpNet>>,
+    /// `[rules]`.
+    pub rules: Rules,
+    /// `[log]`.
+    pub log: Log,
+    /// `[state]`.
+    pub state: State,
+    /// `[control]`.
+    pub control: Control,
+}
+
+/// `[rules]`: where our rules live in each namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// The table of family inet, ours alone.
+    pub table: String,
+    /// Its one chain.
+    pub chain: String,
+    /// The chain's priority at postrouting, from -199 to 99.
+    pub priority: i32,
+}
+
+/// `[log]`: how a line looks and who writes it to a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `prefix`, `prefix_dnat`, `prefix_other` and `namespace`.
+    pub prefixes: Prefixes,
+    /// The level at which the kernel logs.
+    pub level: LogLevel,
+    /// Who sorts kernel lines into the two files.
+    pub writer: Writer,
+    /// The absolute folder of the two files.
+    pub directory: PathBuf,
+}
+
+/// `[state]`: what is kept over a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// The absolute folder of the agent's own state.
+    pub directory: PathBuf,
+    /// The file that maps each hash to its namespace; `None` (`""` in the file): it is not stored.
+    pub hash_file: Option<PathBuf>,
+}
+
+/// `[control]`: how the agent is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Control {
+    /// The absolute path of the Unix socket.
+    pub socket: PathBuf,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let qrouters =
+            Pattern::new("^qrouter-.*$").expect("the default pattern is a regular expression");
+        Self {
+            selection: Selection { patterns: vec![qrouters] },
+            namespace_directories: vec!["/run/netns".into()],
+            period: Duration::from_secs(30),
+            debug: false,
+            protocols: vec![Protocol::Tcp],
+            networks_scope: NetworksScope::Both,
+            networks: BTreeMap::new(),
+            rules: Rules { table: "anetcon".into(), chain: "anetcon".into(), priority: -150 },
+            log: Log {
+                prefixes: Prefixes {
+                    base: "[ANETCON]".into(),
+                    dnat: "[D]".into(),
+                    other: "[X]".into(),
+                    namespace: NamespaceTag::Hash,
+                },
+                level: LogLevel::Warning,
+                writer: Writer::Rsyslog,
+                directory: "/var/log/anetcon".into(),
+            },
+            state: State {
+                directory: "/var/lib/anetcon".into(),
+                hash_file: Some("/var/lib/anetcon/namespace.hash".into()),
+            },
+            control: Control { socket: "/run/anetcon/anetcon.sock".into() },
+        }
+    }
+}
+
+/// What the agent's command line puts over the file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Overrides {
+    /// `-n REGEX`, as often as given: replaces `namespaces` if not empty.
+    pub namespaces: Vec<String>,
+    /// `-p SECONDS`: replaces `period`.
+    pub period: Option<u64>,
+    /// `-v`: turns `debug` on; it cannot turn it off.
+    pub debug: bool,
+}
