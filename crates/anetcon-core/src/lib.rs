@@ -13,3 +13,4 @@ pub mod observed;
 pub mod prefix;
 pub mod select;
 pub mod table;
+pub mod tally;

@@ -1,0 +1,60 @@
+//! What can go wrong with one namespace.
+
+use anetcon_core::drift::Drift;
+use anetcon_core::netns::NetnsName;
+use thiserror::Error;
+
+/// Why a namespace could not be opened, observed or programmed. It concerns that namespace alone.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// It could not be entered.
+    #[error("cannot enter namespace {name}")]
+    Enter {
+        /// Which one.
+        name: NetnsName,
+        /// Why.
+        #[source]
+        source: anetcon_netns::Error,
+    },
+    /// There is no such namespace in the configured folders.
+    #[error("there is no namespace {name} in {folders}")]
+    Unknown {
+        /// Which one.
+        name: NetnsName,
+        /// Where it was looked for.
+        folders: String,
+    },
+    /// The opener thread could not be started.
+    #[error("cannot start the thread that enters namespaces")]
+    Opener(#[source] anetcon_netns::Error),
+    /// nf_tables refused, or did not answer.
+    #[error("nf_tables in namespace {name}")]
+    Nft {
+        /// Which one.
+        name: NetnsName,
+        /// Why.
+        #[source]
+        source: anetcon_nft::Error,
+    },
+    /// The event socket could not be watched.
+    #[error("cannot wait for ruleset events of namespace {name}")]
+    Events {
+        /// Which one.
+        name: NetnsName,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Our rules were acknowledged, yet each time a dump right after said otherwise: somebody is as quick as we are.
+    #[error("the rules of namespace {name} were changed again at once: {}", list(drift))]
+    Contended {
+        /// Which one.
+        name: NetnsName,
+        /// What was wrong the last time.
+        drift: Vec<Drift>,
+    },
+}
+
+fn list(drift: &[Drift]) -> String {
+    drift.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
