@@ -1,0 +1,14 @@
+//! The demo behind `cargo xtask demo`: what needs root, as a binary of its own.
+//!
+//! xtask must build on a machine without libnftnl, so it cannot link the testkit; it builds this
+//! binary after its set-up and starts it with root's rights. Agent and CLI are found beside it.
+
+use std::env;
+
+use anyhow::Context;
+
+fn main() -> anyhow::Result<()> {
+    let own = env::current_exe().context("cannot tell where this binary is")?;
+    let binaries = own.parent().context("this binary has no folder")?;
+    anetcon_testkit::demo::run(binaries)
+}

@@ -1,0 +1,43 @@
+//! `cargo xtask demo`: set-up, build as the calling user, then the demo binary as root.
+//!
+//! What the demo shows is in `anetcon_testkit::demo`: it links libnftnl, which we may not.
+
+use anyhow::{Context, Result};
+use clap::Args;
+
+use crate::{
+    process::{self, Elevation},
+    setup,
+};
+
+/// Arguments of `cargo xtask demo`.
+#[derive(Args)]
+pub struct Demo {
+    /// Build with optimisation (slower to build; the demo shows the same).
+    #[arg(long)]
+    release: bool,
+}
+
+impl Demo {
+    /// Prepares, builds and shows.
+    pub fn run(self) -> Result<()> {
+        let elevation = Elevation::detect();
+        setup::install(setup::BUILD, elevation)?;
+        let mut build = process::cargo();
+        build.args(["build", "--workspace", "--bins"]);
+        if self.release {
+            build.arg("--release");
+        }
+        println!("building: {}", process::shown(&build));
+        process::run(&mut build)?;
+        let profile = if self.release { "release" } else { "debug" };
+        let program = process::target_directory()?.join(profile).join("anetcon-demo");
+        let mut demo = elevation.command(&program).context(
+            "the demo makes network namespaces and needs root: run it as root or install sudo",
+        )?;
+        if elevation == Elevation::Sudo {
+            println!("the demo makes network namespaces and needs root: {}", process::shown(&demo));
+        }
+        process::run(&mut demo)
+    }
+}

@@ -1,0 +1,211 @@
+//! `cargo xtask setup`: the system packages that building and testing need.
+//!
+//! Every package is named with its reason before anything is installed.
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::process::{self, Elevation};
+
+/// One system package, why we need it, and how to see it where there is no dpkg.
+pub struct Package {
+    name: &'static str,
+    reason: &'static str,
+    seen: Seen,
+}
+
+/// What shows that a package's content is there, whoever installed it.
+enum Seen {
+    Program(&'static str),
+    Library(&'static str),
+}
+
+/// What building the binaries needs.
+pub const BUILD: &[Package] = &[
+    Package::library("libnftnl-dev", "the agent speaks to nf_tables with it", "libnftnl"),
+    Package::library("libmnl-dev", "netlink messages under libnftnl", "libmnl"),
+    Package::program("pkg-config", "finds both libraries for the build", "pkg-config"),
+    Package::program("gcc", "rustc links with it", "cc"),
+];
+
+/// What the tests need besides: the other implementations that check what we write.
+pub const TEST: &[Package] = &[
+    Package::program("nftables", "nft reads back the rules we write", "nft"),
+    Package::program("iproute2", "ip shows the namespaces and links of the tests", "ip"),
+    Package::program("iptables", "other people's NAT rules beside ours", "iptables"),
+    Package::program("conntrack", "shows the connections that the log must name", "conntrack"),
+    Package::program("rsyslog", "sorts kernel lines with the shipped configuration", "rsyslogd"),
+    Package::program("logrotate", "rotates the log files with the shipped stanza", "logrotate"),
+    Package::program("systemd", "checks the unit and runs the agent under it", "systemd-analyze"),
+    Package::program("strace", "shows that the agent starts no process", "strace"),
+];
+
+impl Package {
+    const fn program(name: &'static str, reason: &'static str, program: &'static str) -> Self {
+        Self { name, reason, seen: Seen::Program(program) }
+    }
+
+    const fn library(name: &'static str, reason: &'static str, library: &'static str) -> Self {
+        Self { name, reason, seen: Seen::Library(library) }
+    }
+}
+
+/// Arguments of `cargo xtask setup`.
+#[derive(Args)]
+pub struct Setup {
+    /// Only what the build needs, not what the tests need.
+    #[arg(long)]
+    build: bool,
+}
+
+impl Setup {
+    /// Installs what is missing.
+    pub fn run(self) -> Result<()> {
+        let elevation = Elevation::detect();
+        install(BUILD, elevation)?;
+        if !self.build {
+            install(TEST, elevation)?;
+        }
+        println!("set-up: every package is there");
+        Ok(())
+    }
+}
+
+/// Installs those of `packages` that are missing, saying first which and why.
+///
+/// # Errors
+/// When something is missing and cannot be installed here; the error says what to do by hand.
+pub fn install(packages: &[Package], elevation: Elevation) -> Result<()> {
+    let debian = debian_like();
+    let missing: Vec<&Package> = packages
+        .iter()
+        .filter(|package| !if debian { installed(package.name) } else { package.seen.here() })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("missing system packages:");
+    for package in &missing {
+        println!("  {:<14} {}", package.name, package.reason);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    if !debian {
+        bail!(
+            "this is not Debian or Ubuntu: please install what your system calls {}",
+            names.join(", ")
+        );
+    }
+    apt(&names, elevation)
+}
+
+fn apt(names: &[&str], elevation: Elevation) -> Result<()> {
+    let by_hand = format!("apt-get install --no-install-recommends {}", names.join(" "));
+    if elevation == Elevation::Impossible {
+        bail!(
+            "installing needs root, and neither root nor sudo is at hand: run as root `{by_hand}`"
+        );
+    }
+    // A machine fresh from its image has no package lists, or none that name these packages.
+    let mut updated = false;
+    if !names.iter().all(|name| known(name)) {
+        apt_get(&["update"], elevation)?;
+        updated = true;
+    }
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(names);
+    match apt_get(&install, elevation) {
+        // Old lists name versions that the mirror no longer has.
+        Err(_) if !updated => {
+            apt_get(&["update"], elevation)?;
+            apt_get(&install, elevation)
+        }
+        result => result,
+    }
+    .with_context(|| format!("cannot install; try by hand as root `{by_hand}`"))
+}
+
+fn apt_get(arguments: &[&str], elevation: Elevation) -> Result<()> {
+    // sudo drops the environment, so the variable travels as an argument of env.
+    let mut command = elevation.command("env").context("installing needs root")?;
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    let by = if elevation == Elevation::Sudo { "as root by sudo" } else { "as root" };
+    println!("running {by}: {}", process::shown(&command));
+    process::run(&mut command)
+}
+
+fn debian_like() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    is_debian(&release) && Seen::Program("dpkg-query").here()
+}
+
+/// Whether the text of `/etc/os-release` names Debian or a system made from it.
+fn is_debian(release: &str) -> bool {
+    release
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .filter(|(key, _)| matches!(*key, "ID" | "ID_LIKE"))
+        .flat_map(|(_, value)| value.trim_matches(['"', '\'']).split_whitespace())
+        .any(|word| matches!(word, "debian" | "ubuntu"))
+}
+
+fn installed(name: &str) -> bool {
+    let mut query = Command::new("dpkg-query");
+    query.args(["--show", "--showformat=${db:Status-Status}\n", name]).stderr(Stdio::null());
+    // One line per architecture: any installed one will do.
+    query.output().is_ok_and(|output| {
+        String::from_utf8_lossy(&output.stdout).lines().any(|line| line == "installed")
+    })
+}
+
+fn known(name: &str) -> bool {
+    let mut show = Command::new("apt-cache");
+    show.args(["show", name]).stdout(Stdio::null()).stderr(Stdio::null());
+    show.status().is_ok_and(|status| status.success())
+}
+
+impl Seen {
+    fn here(&self) -> bool {
+        match self {
+            Self::Program(name) => in_path(name),
+            Self::Library(name) => {
+                let mut query = Command::new("pkg-config");
+                query.args(["--exists", name]).stderr(Stdio::null());
+                query.status().is_ok_and(|status| status.success())
+            }
+        }
+    }
+}
+
+/// Looks also where users' PATH does not lead but root's does.
+fn in_path(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .any(|folder| Path::new(&folder).join(name).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_debian;
+
+    #[test]
+    fn os_release_of_known_systems() {
+        let cases = [
+            ("PRETTY_NAME=\"Debian\"\nID=debian\n", true),
+            ("ID=ubuntu\nID_LIKE=debian\n", true),
+            ("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n", true),
+            ("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n", false),
+            ("NAME=debian\n", false),
+            ("", false),
+        ];
+        for (text, wanted) in cases {
+            assert_eq!(is_debian(text), wanted, "{text:?}");
+        }
+    }
+}
