@@ -100,6 +100,8 @@ pub fn metadata() -> Result<serde_json::Value> {
 /// # Errors
 /// As [`metadata`].
 pub fn target_directory() -> Result<PathBuf> {
-    let directory = metadata()?["target_directory"].as_str().map(PathBuf::from);
+    let metadata = metadata()?;
+    let directory =
+        metadata.get("target_directory").and_then(|path| path.as_str()).map(PathBuf::from);
     directory.context("cargo metadata names no target_directory")
 }
