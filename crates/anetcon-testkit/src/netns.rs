@@ -208,7 +208,7 @@ fn make_mount_point(path: &Path) {
     OpenOptions::new()
         .write(true)
         .create_new(true)
-        .mode(0)
+        .mode(0o0)
         .open(path)
         .unwrap_or_else(|error| panic!("cannot make {}: {error}", path.display()));
 }
