@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod client;
 mod diff;
 mod event;
 mod namespace;
@@ -15,6 +16,7 @@ mod reload;
 mod schema;
 mod status;
 
+pub use client::{Client, Error};
 pub use diff::{Diff, NamespaceDiff};
 pub use event::{Event, Happening};
 pub use namespace::{Link, Namespace, NamespaceDetail, NamespaceState, Namespaces, RuleCounter};
