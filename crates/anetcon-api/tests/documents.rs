@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 fn stable<T: Serialize + DeserializeOwned + PartialEq + Debug>(document: Value) {
     let read: T = serde_json::from_value(document.clone()).expect("the document should be read");
-    assert_eq!(serde_json::to_value(&read).unwrap(), document);
+    assert_eq!(serde_json::to_value(&read).expect("JSON"), document);
 }
 
 fn namespace() -> Value {

@@ -29,7 +29,7 @@ pub enum Answer {
 
 impl Answer {
     pub fn json(code: u16, document: &impl Serialize) -> Self {
-        Self::text(code, &serde_json::to_string(document).unwrap())
+        Self::text(code, &serde_json::to_string(document).expect("JSON"))
     }
 
     pub fn text(code: u16, body: &str) -> Self {
@@ -83,8 +83,8 @@ pub struct Fake {
 
 impl Fake {
     pub fn answering(answer: Answer) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(folder.path().join("fake.sock")).unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join("fake.sock")).expect("a socket");
         let (told, requests) = channel();
         thread::spawn(move || serve(&listener, &answer, &told));
         Self { folder, requests }
@@ -104,7 +104,7 @@ impl Fake {
 /// Ends with the test's process; the socket's folder goes with the `Fake`.
 fn serve(listener: &UnixListener, answer: &Answer, told: &Sender<String>) {
     for stream in listener.incoming() {
-        let mut stream = stream.unwrap();
+        let mut stream = stream.expect("a connection");
         let mut head = Vec::new();
         let mut byte = [0];
         while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).is_ok_and(|count| count > 0) {
