@@ -1,0 +1,100 @@
+//! Configuration files for an agent that shares the machine with other agents: own folders, table, prefix.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::netns::{DIRECTORY, unique};
+
+/// What a test wants to say in `anetcon.toml`; every path comes from the folder the agent runs in.
+#[derive(Debug, Clone)]
+pub struct Configuration {
+    /// `namespaces`.
+    pub namespaces: Vec<String>,
+    /// `namespace_directories`.
+    pub namespace_directories: Vec<PathBuf>,
+    /// `period`.
+    pub period: u64,
+    /// `protocols`.
+    pub protocols: Vec<String>,
+    /// `networks_scope`.
+    pub networks_scope: String,
+    /// `[networks]`.
+    pub networks: BTreeMap<String, Vec<String>>,
+    /// `rules.table`; the chain has the same name.
+    pub table: String,
+    /// `log.prefix`.
+    pub prefix: String,
+    /// `log.namespace`.
+    pub namespace_tag: String,
+    /// `log.writer`.
+    pub writer: String,
+}
+
+impl Configuration {
+    /// Audits exactly the namespaces with these names, and writes the log files itself. Table and prefix
+    /// are like nobody else's. The period is so long that only events can have done what a test sees.
+    pub fn auditing(names: &[&str]) -> Self {
+        let own = unique("c");
+        Self {
+            namespaces: names.iter().map(|name| format!("^{name}$")).collect(),
+            namespace_directories: vec![DIRECTORY.into()],
+            period: 3600,
+            protocols: vec!["tcp".into()],
+            networks_scope: "both".into(),
+            networks: BTreeMap::new(),
+            table: own.replace('-', "_"),
+            prefix: format!("[{own}]"),
+            namespace_tag: "hash".into(),
+            writer: "agent".into(),
+        }
+    }
+
+    /// The text of the file for an agent that lives in this folder.
+    pub fn to_toml(&self, folder: &Path) -> String {
+        let text = |name: &str| quoted(&folder.join(name).display());
+        let directories = self.namespace_directories.iter().map(|path| path.display());
+        let mut toml = format!(
+            "namespaces = {}\n\
+             namespace_directories = {}\n\
+             period = {}\n\
+             protocols = {}\n\
+             networks_scope = {}\n\
+             [rules]\ntable = {table}\nchain = {table}\n\
+             [log]\nprefix = {}\nnamespace = {}\nwriter = {}\ndirectory = {}\n\
+             [state]\ndirectory = {}\nhash_file = {}\n\
+             [control]\nsocket = {}\n\
+             [networks]\n",
+            list(&self.namespaces),
+            list(directories),
+            self.period,
+            list(&self.protocols),
+            quoted(&self.networks_scope),
+            quoted(&self.prefix),
+            quoted(&self.namespace_tag),
+            quoted(&self.writer),
+            text("log"),
+            text("state"),
+            text("state/namespace.hash"),
+            text("anetcon.sock"),
+            table = quoted(&self.table),
+        );
+        for (namespace, networks) in &self.networks {
+            // Writing into a String cannot fail.
+            let _ = writeln!(toml, "{} = {}", quoted(namespace), list(networks));
+        }
+        toml
+    }
+}
+
+/// A JSON string is a TOML basic string as well.
+fn quoted(text: &impl ToString) -> String {
+    Value::from(text.to_string()).to_string()
+}
+
+fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| quoted(&item)).collect();
+    format!("[{}]", items.join(", "))
+}

@@ -1,0 +1,71 @@
+//! One HTTP/1.1 request over a Unix socket, written by hand: the product's client must not test itself.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+/// An answer: the code and the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Response {
+    /// `200`, ...
+    pub code: u16,
+    /// The body, which must be UTF-8.
+    pub body: String,
+}
+
+/// Sends `METHOD PATH` without a body and reads the whole answer.
+///
+/// # Errors
+/// When nobody answers within some seconds, or not in HTTP/1.1.
+pub fn request(socket: &Path, method: &str, path: &str) -> io::Result<Response> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: anetcon\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    parse(&answer).ok_or_else(|| io::Error::other(format!("not an HTTP answer: {answer:?}")))
+}
+
+fn parse(answer: &str) -> Option<Response> {
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let code = head.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
+    let chunked = head.to_ascii_lowercase().contains("\r\ntransfer-encoding: chunked");
+    let body = if chunked { join_chunks(body)? } else { body.to_owned() };
+    Some(Response { code, body })
+}
+
+/// Chunks are a hexadecimal length, a line end, that many bytes, a line end; one of length 0 ends them
+/// (RFC 9112, section 7.1).
+fn join_chunks(mut rest: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (length, after) = rest.split_once("\r\n")?;
+        let length = usize::from_str_radix(length, 16).ok()?;
+        if length == 0 {
+            return Some(body);
+        }
+        body += after.get(..length)?;
+        rest = after.get(length..)?.strip_prefix("\r\n")?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_and_chunked_bodies_are_read() {
+        let plain = parse("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}");
+        assert_eq!(plain, Some(Response { code: 200, body: "{}".into() }));
+        let chunked = parse(
+            "HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n",
+        );
+        assert_eq!(chunked, Some(Response { code: 404, body: "abcd".into() }));
+        assert_eq!(parse("SSH-2.0-OpenSSH\r\n"), None);
+    }
+}
