@@ -1,7 +1,10 @@
 //! What is wrong with a configuration, and how it is shown to the person who wrote it.
 
+use std::error::Error;
 use std::fmt;
 use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 
 /// Everything that is wrong with one configuration, in the order of the text; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,15 +13,20 @@ pub struct ConfigErrors {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// One error of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnostic {
-    /// What is wrong: one line without a full stop.
-    pub message: String,
-    /// The bytes of the text that it is about; `None` for a value of the command line.
-    pub span: Option<Range<usize>>,
-    /// What to do about it.
-    pub help: Option<String>,
+impl ConfigErrors {
+    /// All errors for a person to read: each with its file, line, column, caret and remedy.
+    ///
+    /// `text` is what was given to [`parse`](super::parse); with another text the places are wrong,
+    /// but nothing panics. `color` adds ANSI escapes.
+    pub fn render(&self, file_name: &str, text: &str, color: bool) -> String {
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        let shown: Vec<String> = self
+            .diagnostics
+            .iter()
+            .map(|diagnostic| diagnostic.render(&renderer, file_name, text))
+            .collect();
+        shown.join("\n\n")
+    }
 }
 
 /// The messages alone, one per line; [`ConfigErrors::render`] shows the places too.
@@ -32,4 +40,82 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-impl std::error::Error for ConfigErrors {}
+impl Error for ConfigErrors {}
+
+/// One error of a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// What is wrong: one line without a full stop.
+    pub message: String,
+    /// The bytes of the text that it is about; `None` for a value of the command line.
+    pub span: Option<Range<usize>>,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    pub(super) fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
+        Self { message: message.into(), span, help: None }
+    }
+
+    pub(super) fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    fn render(&self, renderer: &Renderer, file_name: &str, text: &str) -> String {
+        let place = self.span.as_ref().map(|span| {
+            let caret = AnnotationKind::Primary.span(within(span, text));
+            Snippet::source(text).path(file_name).annotation(caret)
+        });
+        let help = self.help.as_deref().map(|help| Level::HELP.message(help));
+        let title = Level::ERROR.primary_title(self.message.as_str());
+        renderer.render(&[title.elements(place).elements(help)])
+    }
+}
+
+/// The span cut to the text and to whole characters: outside of them the renderer would panic.
+fn within(span: &Range<usize>, text: &str) -> Range<usize> {
+    let boundary = |at: usize| {
+        (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default()
+    };
+    boundary(span.start)..boundary(span.end.max(span.start))
+}
+
+/// Collects errors while the checks go on.
+#[derive(Debug, Default)]
+pub(super) struct Errors(Vec<Diagnostic>);
+
+impl Errors {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    /// The value, or its error on the pile.
+    pub(super) fn keep<T>(&mut self, checked: Result<T, Diagnostic>) -> Option<T> {
+        checked.map_err(|diagnostic| self.push(diagnostic)).ok()
+    }
+
+    /// The checked value of a key; its default if it is not there or wrong.
+    pub(super) fn value<R, T>(
+        &mut self,
+        key: &str,
+        raw: &Option<R>,
+        check: impl FnOnce(&str, &R) -> Result<T, Diagnostic>,
+        default: T,
+    ) -> T {
+        raw.as_ref().and_then(|raw| self.keep(check(key, raw))).unwrap_or(default)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The value if there was no error, else every error in the order of the text.
+    pub(super) fn or<T>(mut self, value: T) -> Result<T, ConfigErrors> {
+        if self.0.is_empty() {
+            return Ok(value);
+        }
+        self.0.sort_by_key(|diagnostic| diagnostic.span.as_ref().map(|span| span.start));
+        Err(ConfigErrors { diagnostics: self.0 })
+    }
+}

@@ -2,7 +2,16 @@
 //!
 //! Reading the file, and what to do with a bad one, is the agent's work.
 
+mod check;
 mod diagnostic;
+mod names;
+mod networks;
+mod paths;
+mod patterns;
+mod prefixes;
+mod raw;
+mod section;
+mod suggest;
 mod values;
 
 use std::collections::BTreeMap;
@@ -11,7 +20,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use self::diagnostic::Errors;
 pub use self::diagnostic::{ConfigErrors, Diagnostic};
+use self::raw::{Placed, Text};
 pub use self::values::{LogLevel, NetworksScope, Protocol, Writer};
 use crate::prefix::{NamespaceTag, Prefixes};
 use crate::select::{Pattern, Selection};
@@ -27,7 +38,7 @@ pub struct Config {
     pub period: Duration,
     /// `debug`: log what is done and why.
     pub debug: bool,
-    /// `protocols`: what is audited, in the order of [`Protocol::ALL`], never empty.
+    /// `protocols`: what is audited: sorted, without repetition, never empty.
     pub protocols: Vec<Protocol>,
     /// `networks_scope`: which kind of connection `networks` limits.
     pub networks_scope: NetworksScope,
@@ -117,6 +128,18 @@ impl Default for Config {
     }
 }
 
+/// Reads and checks a whole file. A key that is absent has its default; an empty text is
+/// [`Config::default`].
+///
+/// # Errors
+/// Everything that is wrong with the text, in its order; after a syntax error only the syntax.
+pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    let mut errors = Errors::default();
+    let raw = raw::read(text, &mut errors);
+    let config = check::check(&raw, &mut errors);
+    errors.or(config)
+}
+
 /// What the agent's command line puts over the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Overrides {
@@ -126,4 +149,23 @@ pub struct Overrides {
     pub period: Option<u64>,
     /// `-v`: turns `debug` on; it cannot turn it off.
     pub debug: bool,
+}
+
+impl Config {
+    /// This configuration with the command line over it.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the command line's values, without a place in any text.
+    pub fn with_overrides(mut self, overrides: &Overrides) -> Result<Self, ConfigErrors> {
+        let mut errors = Errors::default();
+        if !overrides.namespaces.is_empty() {
+            let texts = overrides.namespaces.iter().map(|text| Text::without_place(text));
+            let list = Placed { value: texts.collect(), span: None };
+            self.selection = check::selection("-n", &list, &mut errors);
+        }
+        let period = overrides.period.map(|seconds| Placed { value: seconds.into(), span: None });
+        self.period = errors.value("-p", &period, check::period, self.period);
+        self.debug |= overrides.debug;
+        errors.or(self)
+    }
 }

@@ -1,5 +1,41 @@
 //! The values that are chosen from a few words.
 
+use crate::prefix::NamespaceTag;
+
+/// The words of `protocols`.
+pub(super) const PROTOCOLS: [(&str, Protocol); 4] = [
+    ("tcp", Protocol::Tcp),
+    ("udp", Protocol::Udp),
+    ("sctp", Protocol::Sctp),
+    ("icmp", Protocol::Icmp),
+];
+
+/// The words of `networks_scope`.
+pub(super) const SCOPES: [(&str, NetworksScope); 2] =
+    [("both", NetworksScope::Both), ("outgoing", NetworksScope::Outgoing)];
+
+/// The words of `log.namespace`.
+pub(super) const TAGS: [(&str, NamespaceTag); 3] =
+    [("hash", NamespaceTag::Hash), ("name", NamespaceTag::Name), ("none", NamespaceTag::None)];
+
+/// The words of `log.level`: nft's, and the two long forms that people write.
+pub(super) const LEVELS: [(&str, LogLevel); 10] = [
+    ("emerg", LogLevel::Emergency),
+    ("alert", LogLevel::Alert),
+    ("crit", LogLevel::Critical),
+    ("err", LogLevel::Error),
+    ("error", LogLevel::Error),
+    ("warn", LogLevel::Warning),
+    ("warning", LogLevel::Warning),
+    ("notice", LogLevel::Notice),
+    ("info", LogLevel::Info),
+    ("debug", LogLevel::Debug),
+];
+
+/// The words of `log.writer`.
+pub(super) const WRITERS: [(&str, Writer); 2] =
+    [("rsyslog", Writer::Rsyslog), ("agent", Writer::Agent)];
+
 /// A transport protocol that can be audited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Protocol {
@@ -14,9 +50,6 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Sctp, Self::Icmp];
-
     /// The word in the file.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,0 +1,169 @@
+//! The shape of the file: which keys there are and what type each value has. What the values mean
+//! is not looked at here; see `check`.
+//!
+//! The parsed tree is walked by hand because a serde derive stops at the first unknown key or wrong
+//! type, and the operator should see all of them at once.
+
+use std::ops::Range;
+
+use toml::de::DeTable;
+
+use super::diagnostic::{Diagnostic, Errors};
+use super::section::Section;
+
+/// The file as written: `None` is a key that is not there, or one whose value had a wrong type.
+#[derive(Debug, Default)]
+pub(super) struct Raw {
+    pub namespaces: Option<Placed<Vec<Text>>>,
+    pub namespace_directories: Option<Placed<Vec<Text>>>,
+    pub period: Option<Placed<i128>>,
+    pub debug: Option<bool>,
+    pub protocols: Option<Placed<Vec<Text>>>,
+    pub networks_scope: Option<Text>,
+    pub networks: Vec<(Text, Placed<Vec<Text>>)>,
+    pub rules: RawRules,
+    pub log: RawLog,
+    pub state: RawState,
+    pub control: RawControl,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawRules {
+    pub table: Option<Text>,
+    pub chain: Option<Text>,
+    pub priority: Option<Placed<i128>>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawLog {
+    pub prefix: Option<Text>,
+    pub prefix_dnat: Option<Text>,
+    pub prefix_other: Option<Text>,
+    pub namespace: Option<Text>,
+    pub level: Option<Text>,
+    pub writer: Option<Text>,
+    pub directory: Option<Text>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawState {
+    pub directory: Option<Text>,
+    pub hash_file: Option<Text>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawControl {
+    pub socket: Option<Text>,
+}
+
+/// A value and the bytes of the file that hold it; none if it came from the command line.
+#[derive(Debug, Clone)]
+pub(super) struct Placed<T> {
+    pub value: T,
+    pub span: Option<Range<usize>>,
+}
+
+/// A string value.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    pub value: String,
+    /// With its quotes.
+    pub span: Option<Range<usize>>,
+    /// Where the value begins if the file holds it letter by letter, without escapes.
+    verbatim: Option<usize>,
+}
+
+impl Text {
+    /// A string of the command line.
+    pub(super) fn without_place(value: &str) -> Self {
+        Self { value: value.to_owned(), span: None, verbatim: None }
+    }
+
+    /// `span` is where `file` holds `value`.
+    pub(super) fn placed(value: &str, span: Range<usize>, file: &str) -> Self {
+        let source = file.get(span.clone()).unwrap_or_default();
+        let verbatim = ["\"", "'", "\"\"\"", "'''", ""].iter().find_map(|quote| {
+            let inner = source.strip_prefix(quote)?.strip_suffix(quote)?;
+            (inner == value).then(|| span.start + quote.len())
+        });
+        Self { value: value.to_owned(), span: Some(span), verbatim }
+    }
+
+    /// The place of a part of the value, or of the whole if escapes stand in between.
+    pub(super) fn part(&self, part: Range<usize>) -> Option<Range<usize>> {
+        match self.verbatim {
+            Some(start) => Some(start + part.start..start + part.end),
+            None => self.span.clone(),
+        }
+    }
+}
+
+/// Reads the file's shape. After a syntax error nothing else is looked at: what follows it may be
+/// misread.
+pub(super) fn read(file: &str, errors: &mut Errors) -> Raw {
+    let (document, problems) = DeTable::parse_recoverable(file);
+    if !problems.is_empty() {
+        problems.iter().for_each(|problem| errors.push(syntax(problem)));
+        return Raw::default();
+    }
+    top(Section::new("", document.into_inner(), file, errors))
+}
+
+fn syntax(problem: &toml::de::Error) -> Diagnostic {
+    Diagnostic::new(format!("this is not TOML: {}", problem.message()), problem.span())
+}
+
+fn top(mut section: Section<'_, '_>) -> Raw {
+    let raw = Raw {
+        namespaces: section.texts("namespaces"),
+        namespace_directories: section.texts("namespace_directories"),
+        period: section.integer("period"),
+        debug: section.boolean("debug"),
+        protocols: section.texts("protocols"),
+        networks_scope: section.text("networks_scope"),
+        networks: section.table("networks").map(Section::named_lists).unwrap_or_default(),
+        rules: section.table("rules").map(rules).unwrap_or_default(),
+        log: section.table("log").map(log).unwrap_or_default(),
+        state: section.table("state").map(state).unwrap_or_default(),
+        control: section.table("control").map(control).unwrap_or_default(),
+    };
+    section.finish();
+    raw
+}
+
+fn rules(mut section: Section<'_, '_>) -> RawRules {
+    let raw = RawRules {
+        table: section.text("table"),
+        chain: section.text("chain"),
+        priority: section.integer("priority"),
+    };
+    section.finish();
+    raw
+}
+
+fn log(mut section: Section<'_, '_>) -> RawLog {
+    let raw = RawLog {
+        prefix: section.text("prefix"),
+        prefix_dnat: section.text("prefix_dnat"),
+        prefix_other: section.text("prefix_other"),
+        namespace: section.text("namespace"),
+        level: section.text("level"),
+        writer: section.text("writer"),
+        directory: section.text("directory"),
+    };
+    section.finish();
+    raw
+}
+
+fn state(mut section: Section<'_, '_>) -> RawState {
+    let raw =
+        RawState { directory: section.text("directory"), hash_file: section.text("hash_file") };
+    section.finish();
+    raw
+}
+
+fn control(mut section: Section<'_, '_>) -> RawControl {
+    let raw = RawControl { socket: section.text("socket") };
+    section.finish();
+    raw
+}
