@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use crate::{
-    process::{self, Elevation},
+    process::{self, Elevation, Interrupted},
     setup,
 };
 
@@ -23,21 +23,31 @@ impl Demo {
     pub fn run(self) -> Result<()> {
         let elevation = Elevation::detect();
         setup::install(setup::BUILD, elevation)?;
-        let mut build = process::cargo();
-        build.args(["build", "--workspace", "--bins"]);
-        if self.release {
-            build.arg("--release");
-        }
-        println!("building: {}", process::shown(&build));
-        process::run(&mut build)?;
-        let profile = if self.release { "release" } else { "debug" };
-        let program = process::target_directory()?.join(profile).join("anetcon-demo");
-        let mut demo = elevation.command(&program).context(
-            "the demo makes network namespaces and needs root: run it as root or install sudo",
-        )?;
-        if elevation == Elevation::Sudo {
-            println!("the demo makes network namespaces and needs root: {}", process::shown(&demo));
-        }
-        process::run(&mut demo)
+        show(elevation, self.release)
     }
+}
+
+/// Builds and shows; the packages are there.
+///
+/// # Errors
+/// When the build or a step of the demo fails.
+pub fn show(elevation: Elevation, release: bool) -> Result<()> {
+    let mut build = process::cargo();
+    build.args(["build", "--workspace", "--bins"]);
+    if release {
+        build.arg("--release");
+    }
+    println!("building: {}", process::shown(&build));
+    process::run(&mut build)?;
+    let profile = if release { "release" } else { "debug" };
+    let program = process::target_directory()?.join(profile).join("anetcon-demo");
+    let mut demo = elevation.command(&program).context(
+        "the demo makes network namespaces and needs root: run it as root or install sudo",
+    )?;
+    if elevation == Elevation::Sudo {
+        println!("the demo makes network namespaces and needs root: {}", process::shown(&demo));
+    }
+    // Ctrl-C reaches the demo too, which then cleans up; we wait for that.
+    let _interrupted = Interrupted::watch()?;
+    process::run(&mut demo)
 }

@@ -7,6 +7,10 @@
 mod demo;
 mod process;
 mod setup;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -25,11 +29,31 @@ enum Command {
     Demo(demo::Demo),
     /// Install the system packages that building and testing need.
     Setup(setup::Setup),
+    /// Run every check of this repository, set-up included.
+    Test(test::Test),
+    /// Check the house rules that no other tool knows.
+    Tidy(tidy::Tidy),
+    /// The half of `test` that runs as root; the plan comes on stdin.
+    #[command(hide = true)]
+    RunTests(test::RunTests),
 }
 
-fn main() -> Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
         Command::Demo(command) => command.run(),
         Command::Setup(command) => command.run(),
+        Command::Test(command) => command.run(),
+        Command::Tidy(command) => command.run(),
+        Command::RunTests(command) => command.run(),
     }
 }

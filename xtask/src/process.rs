@@ -5,9 +5,14 @@ use std::{
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, ensure};
+use signal_hook::consts::{SIGINT, SIGTERM};
 
 /// The folder of the workspace; cargo names ours at run time, the build's place is the fallback.
 pub fn workspace() -> PathBuf {
@@ -104,4 +109,27 @@ pub fn target_directory() -> Result<PathBuf> {
     let directory =
         metadata.get("target_directory").and_then(|path| path.as_str()).map(PathBuf::from);
     directory.context("cargo metadata names no target_directory")
+}
+
+/// Keeps Ctrl-C from ending xtask before what it started has cleaned up.
+pub struct Interrupted(Arc<AtomicBool>);
+
+impl Interrupted {
+    /// From now on SIGINT and SIGTERM are remembered instead of ending this process.
+    ///
+    /// # Errors
+    /// When the system refuses the handlers.
+    pub fn watch() -> Result<Self> {
+        let seen = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGTERM] {
+            signal_hook::flag::register(signal, Arc::clone(&seen))
+                .context("cannot watch for Ctrl-C")?;
+        }
+        Ok(Self(seen))
+    }
+
+    /// Whether one of the signals has come.
+    pub fn seen(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }

@@ -1,0 +1,177 @@
+//! `cargo xtask test`: set-up, then every check of this repository, each announced and timed.
+//!
+//! Everything is built as the calling user; only the built test executables run as root. A failing
+//! check does not stop the ones after it, and the last line says `N passed, N failed`.
+
+mod executables;
+mod leftovers;
+mod run;
+mod tally;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{
+    demo,
+    process::{self, Elevation},
+    setup, tidy,
+};
+pub use run::RunTests;
+use tally::Tally;
+
+/// Arguments of `cargo xtask test`.
+#[derive(Args)]
+pub struct Test {
+    /// Run only this check, or only the test executables whose name contains this.
+    ///
+    /// Checks: fmt, tidy, clippy, docs, tests, doctests, demo.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// How long one test executable may take before it is killed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    limit: u64,
+}
+
+/// What one check may use.
+struct Request {
+    elevation: Elevation,
+    /// Part of a name; empty: every executable.
+    executables: String,
+    limit: Duration,
+}
+
+/// A check by name; it gives the tests it ran, or why it failed.
+struct Check {
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Request) -> Result<Tally>,
+}
+
+const CHECKS: &[Check] = &[
+    Check { name: "fmt", what: "the source is formatted", run: |_| cargo(&["fmt", "--check"]) },
+    Check {
+        name: "tidy",
+        what: "the house rules hold",
+        run: |_| tidy::check().map(|()| Tally::default()),
+    },
+    Check { name: "clippy", what: "no lint complains", run: |_| cargo(CLIPPY) },
+    Check { name: "docs", what: "the documentation builds without a warning", run: |_| docs() },
+    Check { name: "tests", what: "every test passes", run: tests },
+    Check { name: "doctests", what: "the examples in the documentation work", run: |_| doctests() },
+    Check { name: "demo", what: "README's demo works", run: show_demo },
+];
+
+const CLIPPY: &[&str] =
+    &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny=warnings"];
+
+impl Test {
+    /// Runs what was asked for.
+    pub fn run(self) -> Result<()> {
+        let elevation = Elevation::detect();
+        setup::install(setup::BUILD, elevation)?;
+        setup::install(setup::TEST, elevation)?;
+        let chosen = |check: &&Check| match self.only.as_deref() {
+            None => true,
+            Some(only) if is_check(only) => check.name == only,
+            Some(_) => check.name == "tests",
+        };
+        let executables = self.only.clone().filter(|only| !is_check(only)).unwrap_or_default();
+        let request = Request { elevation, executables, limit: Duration::from_secs(self.limit) };
+        let outcomes: Vec<Outcome> =
+            CHECKS.iter().filter(chosen).map(|check| perform(check, &request)).collect();
+        summarise(&outcomes)
+    }
+}
+
+fn is_check(name: &str) -> bool {
+    CHECKS.iter().any(|check| check.name == name)
+}
+
+struct Outcome {
+    name: &'static str,
+    took: Duration,
+    result: Result<Tally>,
+}
+
+fn perform(check: &Check, request: &Request) -> Outcome {
+    println!("check {}: {}", check.name, check.what);
+    let begin = Instant::now();
+    let result = (check.run)(request);
+    let took = begin.elapsed();
+    match &result {
+        Ok(tally) if tally.clean() => {
+            println!("check {}: ok after {:.1} s", check.name, took.as_secs_f64());
+        }
+        Ok(_) => println!("check {}: FAILED after {:.1} s", check.name, took.as_secs_f64()),
+        Err(error) => {
+            println!("check {}: FAILED after {:.1} s: {error:#}", check.name, took.as_secs_f64());
+        }
+    }
+    Outcome { name: check.name, took, result }
+}
+
+/// Prints what happened; a check that fails without a test of its own counts as one failure.
+fn summarise(outcomes: &[Outcome]) -> Result<()> {
+    println!("\nsummary:");
+    let mut total = Tally::default();
+    for outcome in outcomes {
+        let took = outcome.took.as_secs_f64();
+        let verdict = match &outcome.result {
+            Ok(tally) => {
+                let verdict = if tally.clean() { "ok" } else { "FAILED" };
+                total.add(tally);
+                verdict
+            }
+            Err(_) => {
+                total.failed += 1;
+                "FAILED"
+            }
+        };
+        println!("  {:<9} {verdict:<7} {took:>6.1} s", outcome.name);
+    }
+    for problem in &total.problems {
+        println!("  problem: {problem}");
+    }
+    println!("{} passed, {} failed", total.passed, total.failed);
+    if total.clean() { Ok(()) } else { bail!("not every check passed") }
+}
+
+fn cargo(arguments: &[&str]) -> Result<Tally> {
+    process::run(process::cargo().args(arguments)).map(|()| Tally::default())
+}
+
+fn docs() -> Result<Tally> {
+    let mut command = process::cargo();
+    command.args(["doc", "--quiet", "--workspace", "--no-deps", "--document-private-items"]);
+    process::run(command.env("RUSTDOCFLAGS", "--deny=warnings")).map(|()| Tally::default())
+}
+
+fn doctests() -> Result<Tally> {
+    let mut command = process::cargo();
+    command.args(["test", "--quiet", "--workspace", "--doc"]);
+    run::counted(&mut command)
+}
+
+/// Builds as we are, then runs as root.
+fn tests(request: &Request) -> Result<Tally> {
+    cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+    let executables = executables::build(&request.executables)?;
+    let plan = run::Plan { executables, limit: request.limit };
+    if request.elevation == Elevation::Root {
+        return Ok(run::all(&plan));
+    }
+    let own = std::env::current_exe().context("cannot tell where xtask is")?;
+    let mut command = request
+        .elevation
+        .command(own)
+        .context("the tests make network namespaces: run them as root or install sudo")?;
+    command.arg("run-tests");
+    println!("the tests make network namespaces and need root: {}", process::shown(&command));
+    run::elevated(&plan, &mut command)
+}
+
+fn show_demo(request: &Request) -> Result<Tally> {
+    demo::show(request.elevation, false).map(|()| Tally::default())
+}
