@@ -1,0 +1,157 @@
+//! Netlink messages of the nf_tables subsystem as bytes: splitting what was received, building requests.
+//!
+//! Pure: sockets are in `netlink`, the meaning of the attributes in `decode`.
+
+use mnl::NlMessages;
+
+use crate::attribute::{self, Malformed, array};
+
+/// `NLMSG_HDRLEN`.
+pub(crate) const HEADER: usize = 16;
+/// `struct nfgenmsg`: family, version, resource id.
+pub(crate) const GENERIC: usize = 4;
+
+/// The parts of one received message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Message<'a> {
+    /// `nlmsg_type`.
+    pub(crate) kind: u16,
+    /// `nlmsg_flags`.
+    pub(crate) flags: u16,
+    /// `nlmsg_seq`.
+    pub(crate) sequence: u32,
+    /// `nlmsg_pid`: the port of the socket whose request this answers or whose change this reports.
+    pub(crate) portid: u32,
+    /// What follows the header.
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// The number of an nf_tables message (`NFT_MSG_*`); `None` for other subsystems and control messages.
+    pub(crate) fn nf_tables(&self) -> Option<u16> {
+        (self.kind >> 8 == kind::SUBSYSTEM).then_some(self.kind & 0xff)
+    }
+
+    /// The family and the attributes of an nf_tables message.
+    pub(crate) fn body(&self) -> Result<(u8, &'a [u8]), Malformed> {
+        let family = self.payload.first().ok_or(Malformed("nf_tables header"))?;
+        let attributes = self.payload.get(GENERIC..).ok_or(Malformed("nf_tables header"))?;
+        Ok((*family, attributes))
+    }
+}
+
+/// Splits a datagram. The bytes must start aligned to 4, as [`Buffer`](crate::ffi::Buffer) does.
+pub(crate) fn split(datagram: &[u8]) -> Result<Vec<Message<'_>>, Malformed> {
+    // The kernel pads every message, so another length means a cut datagram; mnl's iterator relies on the padding.
+    if datagram.len() % 4 != 0 {
+        return Err(Malformed("datagram"));
+    }
+    let mut messages = Vec::new();
+    let mut used = 0;
+    for bytes in NlMessages::new(datagram) {
+        let bytes = bytes.map_err(|_| Malformed("message"))?;
+        used += bytes.len().next_multiple_of(4);
+        messages.push(message(bytes).ok_or(Malformed("message"))?);
+    }
+    // The iterator leaves out a rest that is shorter than a header.
+    if used == datagram.len() { Ok(messages) } else { Err(Malformed("datagram")) }
+}
+
+fn message(bytes: &[u8]) -> Option<Message<'_>> {
+    Some(Message {
+        kind: u16::from_ne_bytes(array(bytes.get(4..6)?)?),
+        flags: u16::from_ne_bytes(array(bytes.get(6..8)?)?),
+        sequence: u32::from_ne_bytes(array(bytes.get(8..12)?)?),
+        portid: u32::from_ne_bytes(array(bytes.get(12..16)?)?),
+        payload: bytes.get(HEADER..)?,
+    })
+}
+
+/// A request: message number, flags, and attributes. `None` where an attribute is too long.
+pub(crate) fn request(
+    number: u16,
+    flags: u16,
+    sequence: u32,
+    attributes: &[(u16, &[u8])],
+) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; HEADER];
+    bytes.extend_from_slice(&[anetcon_core::expr::kernel::NFPROTO_INET, 0, 0, 0]);
+    for (kind, data) in attributes {
+        attribute::push(&mut bytes, *kind, data)?;
+    }
+    let length = u32::try_from(bytes.len()).ok()?.to_ne_bytes();
+    let kind = (kind::SUBSYSTEM << 8 | number).to_ne_bytes();
+    let flags = (flags | flag::REQUEST).to_ne_bytes();
+    let header = [&length[..], &kind, &flags, &sequence.to_ne_bytes(), &[0; 4]].concat();
+    bytes.splice(..HEADER, header);
+    Some(bytes)
+}
+
+/// Message numbers: linux/netlink.h and linux/netfilter/nf_tables.h.
+pub(crate) mod kind {
+    pub(crate) const ERROR: u16 = 2;
+    pub(crate) const DONE: u16 = 3;
+    /// `NFNL_SUBSYS_NFTABLES`.
+    pub(crate) const SUBSYSTEM: u16 = 10;
+    pub(crate) const NEWTABLE: u16 = 0;
+    pub(crate) const GETTABLE: u16 = 1;
+    pub(crate) const NEWCHAIN: u16 = 3;
+    pub(crate) const GETCHAIN: u16 = 4;
+    pub(crate) const NEWRULE: u16 = 6;
+    pub(crate) const GETRULE: u16 = 7;
+    pub(crate) const NEWSET: u16 = 9;
+    pub(crate) const GETSET: u16 = 10;
+    pub(crate) const NEWSETELEM: u16 = 12;
+    pub(crate) const GETSETELEM: u16 = 13;
+    pub(crate) const NEWGEN: u16 = 15;
+    pub(crate) const GETGEN: u16 = 16;
+}
+
+/// Message flags of linux/netlink.h.
+pub(crate) mod flag {
+    pub(crate) const REQUEST: u16 = 0x1;
+    pub(crate) const ACK: u16 = 0x4;
+    /// Of an answer: the dump was interrupted by a change and may be inconsistent.
+    pub(crate) const DUMP_INTR: u16 = 0x10;
+    /// Of an error: the request is not echoed behind the header.
+    pub(crate) const CAPPED: u16 = 0x100;
+    /// Of an error: attributes follow (`NETLINK_EXT_ACK`).
+    pub(crate) const ACK_TLVS: u16 = 0x200;
+    /// `NLM_F_ROOT | NLM_F_MATCH`.
+    pub(crate) const DUMP: u16 = 0x300;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_what_the_kernel_reads() {
+        let bytes = request(kind::GETTABLE, flag::ACK, 7, &[(1, b"anetcon\0")]).unwrap();
+        let expected = [
+            &32u32.to_ne_bytes()[..], // length: header 16, nfgenmsg 4, attribute 4 + 8
+            &0x0a01u16.to_ne_bytes(), // subsystem 10, NFT_MSG_GETTABLE
+            &0x0005u16.to_ne_bytes(), // REQUEST | ACK
+            &7u32.to_ne_bytes(),      // sequence
+            &[0; 4],                  // port: the kernel's
+            &[1, 0, 0, 0],            // family inet, version 0, resource 0
+            &12u16.to_ne_bytes(),     // attribute length
+            &1u16.to_ne_bytes(),      // NFTA_TABLE_NAME
+            b"anetcon\0",
+        ]
+        .concat();
+        assert_eq!(bytes, expected);
+        let messages = split(&bytes).unwrap();
+        assert_eq!(messages.len(), 1);
+        assert_eq!(messages.first().and_then(Message::nf_tables), Some(kind::GETTABLE));
+    }
+
+    #[test]
+    fn a_cut_datagram_is_malformed() {
+        let whole = request(kind::GETTABLE, 0, 1, &[(1, b"anetcon\0")]).unwrap();
+        for length in 1..whole.len() {
+            assert!(split(&whole[..length]).is_err(), "{length}");
+        }
+        assert!(split(&[whole.clone(), vec![0; 8]].concat()).is_err());
+    }
+}

@@ -1,0 +1,118 @@
+//! The events of one namespace's ruleset: did somebody else change our table, and who.
+//!
+//! Events are hints. They say that a look is worth it; what is in force only a dump can tell. So anything that is
+//! lost or not understood counts as a change.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anetcon_core::netns::NetnsCookie;
+
+use crate::error::Error;
+use crate::message;
+use crate::netlink::{PortId, Socket};
+use crate::transaction::Transaction;
+
+/// The bit of `NFNLGRP_NFTABLES` (7) in a netlink address.
+const RULESET_EVENTS: u32 = 1 << 6;
+
+/// A socket that receives the ruleset events of one namespace.
+///
+/// Like every socket it keeps its namespace alive.
+#[derive(Debug)]
+pub struct Monitor {
+    socket: Socket,
+    transaction: Transaction,
+}
+
+/// What happened since the last look.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changes {
+    /// Somebody else changed our table, or it cannot be ruled out.
+    pub touched: bool,
+    /// Events were lost or not understood: only a full comparison can tell.
+    pub lost: bool,
+    /// Who made the foreign transactions that touched our table, in their order. The author of a transaction
+    /// comes with its last message, and so maybe only with the next [`drain`](Monitor::drain).
+    pub authors: Vec<Author>,
+}
+
+/// Who made a transaction, as the kernel tells at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author {
+    /// The id of the thread (`NFTA_GEN_PROC_PID`), which may have ended since.
+    pub tid: u32,
+    /// The name of the thread (`NFTA_GEN_PROC_NAME`), up to 15 bytes.
+    pub name: String,
+    /// The generation that the transaction made.
+    pub generation: u32,
+}
+
+impl Monitor {
+    /// Opens a monitor in the current network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::Socket`], `EPERM` without `CAP_NET_ADMIN` in the namespace.
+    pub fn open() -> Result<Self, Error> {
+        Ok(Self::over(Socket::open(RULESET_EVENTS)?))
+    }
+
+    /// Takes over a monitor's socket that an earlier run of the agent opened. Events may be waiting in it.
+    ///
+    /// # Errors
+    /// [`Error::Adopted`] for a file descriptor that is no netfilter socket with ruleset events.
+    pub fn adopt(fd: OwnedFd) -> Result<Self, Error> {
+        Ok(Self::over(Socket::adopt(fd, RULESET_EVENTS)?))
+    }
+
+    fn over(socket: Socket) -> Self {
+        Self { socket, transaction: Transaction::default() }
+    }
+
+    /// The identity of the socket's namespace.
+    ///
+    /// # Errors
+    /// As [`RulesSocket::cookie`](crate::RulesSocket::cookie).
+    pub fn cookie(&self) -> Result<NetnsCookie, Error> {
+        self.socket.cookie()
+    }
+
+    /// Reads all events that are there. `own` is the port of the socket with which we change the table.
+    ///
+    /// # Errors
+    /// [`Error::Socket`] if the socket cannot be read at all. Lost or odd events are no error but `lost`.
+    pub fn drain(&mut self, table: &str, own: PortId) -> Result<Changes, Error> {
+        let mut changes = Changes::default();
+        loop {
+            let taken = match self.socket.receive() {
+                Ok(None) => return Ok(changes),
+                Ok(Some(datagram)) => message::split(datagram).and_then(|messages| {
+                    messages.iter().try_for_each(|message| {
+                        self.transaction.take(message, table, own, &mut changes)
+                    })
+                }),
+                Err(Error::Overrun) => {
+                    changes.lose(&mut self.transaction);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            if taken.is_err() {
+                changes.lose(&mut self.transaction);
+            }
+        }
+    }
+}
+
+impl Changes {
+    fn lose(&mut self, transaction: &mut Transaction) {
+        self.touched = true;
+        self.lost = true;
+        transaction.lose();
+    }
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,155 @@
+//! One netlink socket of the netfilter family: opened or adopted, sending and receiving without ever waiting.
+//!
+//! The kernel works on a request inside `sendmsg` and queues the answers before that returns, so whatever is
+//! not there at once is missing. What the bytes mean is not known here.
+
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use anetcon_core::netns::NetnsCookie;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname,
+    recvfrom, sendmsg, setsockopt, socket, sockopt,
+};
+
+use crate::error::Error;
+use crate::ffi;
+
+/// Upper limit of what may wait for us in the kernel. It is a limit, not an allocation.
+const RECEIVE_BUFFER: usize = 1 << 20;
+/// Larger than any datagram: a dump uses up to 32 KiB, an event one page, and only one message may be larger.
+const DATAGRAM: usize = 128 << 10;
+
+/// The port (`nl_pid`) of a netlink socket: how the kernel tells whose change an event reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PortId(pub u32);
+
+/// An open socket and its buffer.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    buffer: ffi::Buffer,
+}
+
+impl Socket {
+    /// Opens a socket in the network namespace of the calling thread, joined to the multicast groups of the mask.
+    pub(crate) fn open(groups: u32) -> Result<Self, Error> {
+        let fd = socket(
+            AddressFamily::Netlink,
+            SockType::Raw,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            SockProtocol::NetlinkNetFilter,
+        )
+        .map_err(failed("open a netfilter socket"))?;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups))
+            .map_err(failed("bind the netfilter socket"))?;
+        Self::prepare(fd)
+    }
+
+    /// Takes over a socket that an earlier run of the agent opened. It must be joined to the groups of the mask.
+    pub(crate) fn adopt(fd: OwnedFd, groups: u32) -> Result<Self, Error> {
+        let wanted = "a netfilter socket";
+        let address = getsockname::<NetlinkAddr>(fd.as_raw_fd())
+            .map_err(|_| Error::Adopted { found: "no netlink socket", wanted })?;
+        let protocol =
+            ffi::protocol(fd.as_fd()).map_err(failed("ask for the socket's protocol"))?;
+        if protocol != libc::NETLINK_NETFILTER {
+            return Err(Error::Adopted { found: "a netlink socket of another family", wanted });
+        }
+        if address.groups() & groups != groups {
+            return Err(Error::Adopted {
+                found: "a netfilter socket without the ruleset events",
+                wanted: "one joined to them",
+            });
+        }
+        fcntl(&fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+            .and_then(|_| fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)))
+            .map_err(failed("make the adopted socket non-blocking"))?;
+        Self::prepare(fd)
+    }
+
+    fn prepare(fd: OwnedFd) -> Result<Self, Error> {
+        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .map_err(failed("enlarge the receive buffer"))?;
+        ffi::explain_errors(fd.as_fd()).map_err(failed("ask for explained errors"))?;
+        Ok(Self { fd, buffer: ffi::Buffer::new(DATAGRAM) })
+    }
+
+    /// The socket's own port.
+    pub(crate) fn portid(&self) -> Result<PortId, Error> {
+        getsockname::<NetlinkAddr>(self.fd.as_raw_fd())
+            .map(|address| PortId(address.pid()))
+            .map_err(failed("ask for the socket's port"))
+    }
+
+    /// The namespace in which the socket was made (`SO_NETNS_COOKIE`, kernel 5.14).
+    pub(crate) fn cookie(&self) -> Result<NetnsCookie, Error> {
+        ffi::netns_cookie(self.fd.as_fd())
+            .map(NetnsCookie)
+            .map_err(failed("ask for the namespace's cookie"))
+    }
+
+    /// Sends the pages as one datagram.
+    pub(crate) fn send(&self, pages: &[&[u8]]) -> Result<(), Error> {
+        let length: usize = pages.iter().map(|page| page.len()).sum();
+        // The kernel refuses a datagram larger than the send buffer (EMSGSIZE). It doubles the number it is given.
+        setsockopt(&self.fd, sockopt::SndBufForce, &length.max(RECEIVE_BUFFER))
+            .map_err(failed("enlarge the send buffer"))?;
+        let slices: Vec<_> = pages.iter().map(|page| IoSlice::new(page)).collect();
+        let kernel = NetlinkAddr::new(0, 0);
+        let send =
+            || sendmsg(self.fd.as_raw_fd(), &slices, &[], MsgFlags::MSG_DONTWAIT, Some(&kernel));
+        uninterrupted(send).map(drop).map_err(failed("send to the kernel"))
+    }
+
+    /// The next datagram from the kernel that is already there; `None` if there is none.
+    pub(crate) fn receive(&mut self) -> Result<Option<&[u8]>, Error> {
+        let length = loop {
+            let fd = self.fd.as_raw_fd();
+            let buffer = self.buffer.bytes_mut();
+            let (length, sender) = match uninterrupted(|| recvfrom::<NetlinkAddr>(fd, buffer)) {
+                Ok(received) => received,
+                Err(Errno::EAGAIN) => return Ok(None),
+                Err(Errno::ENOBUFS) => return Err(Error::Overrun),
+                Err(errno) => return Err(failed("receive from the kernel")(errno)),
+            };
+            // Another process may send to our port; only port 0 is the kernel.
+            if sender.is_some_and(|address| address.pid() == 0) {
+                break length;
+            }
+        };
+        Ok(self.buffer.bytes().get(..length))
+    }
+
+    /// Throws away what is waiting: answers to a request that was given up, or that an earlier run of the agent made.
+    pub(crate) fn discard(&mut self) -> Result<(), Error> {
+        loop {
+            match self.receive() {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) | Err(Error::Overrun) => (),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => (),
+            outcome => return outcome,
+        }
+    }
+}
+
+fn failed(action: &'static str) -> impl Fn(Errno) -> Error {
+    move |source| Error::Socket { action, source }
+}

@@ -1,0 +1,123 @@
+//! The socket with which one namespace's table is read and written.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use anetcon_core::netns::NetnsCookie;
+use anetcon_core::observed::Observed;
+use anetcon_core::table::Table;
+use nix::errno::Errno;
+
+use crate::batch::{self, Outgoing};
+use crate::dump::Dump;
+use crate::error::Error;
+use crate::message;
+use crate::netlink::{PortId, Socket};
+
+/// Requests begin here, far from the numbers 1, 2, ... that a batch uses.
+const FIRST_SEQUENCE: u32 = 1 << 30;
+
+/// Reads and writes the nf_tables of one network namespace.
+///
+/// A socket stays in the namespace in which it was made, whichever thread uses it. It keeps that namespace alive:
+/// drop it when the namespace goes. No call waits: an answer that is not there at once is an error.
+#[derive(Debug)]
+pub struct RulesSocket {
+    socket: Socket,
+    portid: PortId,
+    sequence: u32,
+}
+
+impl RulesSocket {
+    /// Opens a socket in the current network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`Error::Socket`], `EPERM` without `CAP_NET_ADMIN` in the namespace.
+    pub fn open() -> Result<Self, Error> {
+        Self::over(Socket::open(0)?)
+    }
+
+    /// Takes over a socket that an earlier run of the agent opened.
+    ///
+    /// # Errors
+    /// [`Error::Adopted`] for a file descriptor that is no netfilter socket.
+    pub fn adopt(fd: OwnedFd) -> Result<Self, Error> {
+        Self::over(Socket::adopt(fd, 0)?)
+    }
+
+    fn over(socket: Socket) -> Result<Self, Error> {
+        let portid = socket.portid()?;
+        Ok(Self { socket, portid, sequence: FIRST_SEQUENCE })
+    }
+
+    /// The identity of the socket's namespace.
+    ///
+    /// # Errors
+    /// [`Error::Socket`], `ENOPROTOOPT` before kernel 5.14.
+    pub fn cookie(&self) -> Result<NetnsCookie, Error> {
+        self.socket.cookie()
+    }
+
+    /// The socket's port: events of its own changes carry it.
+    pub fn portid(&self) -> PortId {
+        self.portid
+    }
+
+    /// The table of family inet with this name and all that is in it, as it was at one moment.
+    ///
+    /// # Errors
+    /// [`Error::Interrupted`] if others kept changing the ruleset; whatever else the kernel or the socket says. A
+    /// table that could not be read is never reported as missing.
+    pub fn observe(&mut self, table: &str) -> Result<Observed, Error> {
+        self.dump().observe(table)
+    }
+
+    /// The generation of the namespace's ruleset: equal numbers mean that nothing changed.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn generation(&mut self) -> Result<u32, Error> {
+        self.dump().generation()
+    }
+
+    /// The names of the tables of family inet.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn tables(&mut self) -> Result<Vec<String>, Error> {
+        self.dump().tables()
+    }
+
+    fn replace(&mut self, wanted: &Table, existing_flags: Option<u32>) -> Result<(), Error> {
+        self.commit(batch::replace(wanted, existing_flags)?)
+    }
+
+    /// A table that is gone already is what was asked for.
+    fn remove(&mut self, table: &str) -> Result<(), Error> {
+        match self.commit(batch::remove(table)?) {
+            Err(Error::Refused { errno: Errno::ENOENT, .. }) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    fn commit(&mut self, outgoing: Outgoing) -> Result<(), Error> {
+        let Outgoing { batch, mut expected } = outgoing;
+        self.socket.discard()?;
+        self.socket.send(&batch.iter().collect::<Vec<_>>())?;
+        while let Some(datagram) = self.socket.receive()? {
+            message::split(datagram)
+                .and_then(|messages| messages.iter().try_for_each(|message| expected.note(message)))
+                .map_err(|source| Error::Malformed { object: "the batch".to_owned(), source })?;
+        }
+        expected.verdict()
+    }
+
+    fn dump(&mut self) -> Dump<'_> {
+        Dump { socket: &mut self.socket, sequence: &mut self.sequence }
+    }
+}
+
+impl AsFd for RulesSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
