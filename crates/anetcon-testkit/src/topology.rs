@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures_util::TryStreamExt;
-use netlink_packet_route::link::{InfoData, InfoVeth, LinkMessage};
-use rtnetlink::packet_route::link::LinkAttribute;
+use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
 use rtnetlink::{Handle, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use crate::netns::{Netns, unique, wait_until};

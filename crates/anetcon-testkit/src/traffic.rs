@@ -10,6 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::errno::Errno;
 use nix::sys::socket::{self, AddressFamily, SockFlag, SockProtocol, SockType, SockaddrStorage};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
@@ -188,10 +189,15 @@ fn dial(source: IpAddr, to: SocketAddr) -> Result<TcpStream> {
         SockFlag::SOCK_CLOEXEC,
         SockProtocol::Tcp,
     )?;
-    // The send timeout also limits connect(2).
+    // The send timeout also limits connect(2), which then fails with EINPROGRESS.
     setsockopt(&socket, sockopt::SendTimeout, &patience())?;
     socket::bind(socket.as_raw_fd(), &SockaddrStorage::from(SocketAddr::new(source, 0)))?;
-    socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to))?;
+    socket::connect(socket.as_raw_fd(), &SockaddrStorage::from(to)).map_err(
+        |errno| match errno {
+            Errno::EINPROGRESS => Errno::ETIMEDOUT,
+            other => other,
+        },
+    )?;
     let stream = TcpStream::from(socket);
     stream.set_nodelay(true)?;
     Ok(stream)
