@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 
 use crate::process::{self, Elevation};
@@ -23,13 +23,14 @@ pub struct Package {
 /// What shows that a package's content is there, whoever installed it.
 enum Seen {
     Program(&'static str),
-    Library(&'static str),
+    /// Its name for pkg-config and the version that has every function we call.
+    Library(&'static str, &'static str),
 }
 
 /// What building the binaries needs.
 pub const BUILD: &[Package] = &[
-    Package::library("libnftnl-dev", "the agent speaks to nf_tables with it", "libnftnl"),
-    Package::library("libmnl-dev", "netlink messages under libnftnl", "libmnl"),
+    Package::library("libnftnl-dev", "the agent speaks to nf_tables with it", "libnftnl", "1.2.4"),
+    Package::library("libmnl-dev", "netlink messages under libnftnl", "libmnl", "1.0.4"),
     Package::program("pkg-config", "finds both libraries for the build", "pkg-config"),
     Package::program("gcc", "rustc links with it", "cc"),
 ];
@@ -51,8 +52,14 @@ impl Package {
         Self { name, reason, seen: Seen::Program(program) }
     }
 
-    const fn library(name: &'static str, reason: &'static str, library: &'static str) -> Self {
-        Self { name, reason, seen: Seen::Library(library) }
+    const fn library(
+        name: &'static str,
+        reason: &'static str,
+        library: &'static str,
+        version: &'static str,
+    ) -> Self {
+        Self { name, reason, seen: Seen::Library(library, version) }
+    }
     }
 }
 
@@ -88,7 +95,7 @@ pub fn install(packages: &[Package], elevation: Elevation) -> Result<()> {
         .filter(|package| !if debian { installed(package.name) } else { package.seen.here() })
         .collect();
     if missing.is_empty() {
-        return Ok(());
+        return new_enough(packages);
     }
     println!("missing system packages:");
     for package in &missing {
@@ -101,7 +108,22 @@ pub fn install(packages: &[Package], elevation: Elevation) -> Result<()> {
             names.join(", ")
         );
     }
-    apt(&names, elevation)
+    apt(&names, elevation)?;
+    new_enough(packages)
+}
+
+/// Older systems have the libraries, but the build would end in a page of linker errors.
+fn new_enough(packages: &[Package]) -> Result<()> {
+    for package in packages {
+        let Seen::Library(name, version) = &package.seen else {
+            continue;
+        };
+        ensure!(
+            library(&format!("--atleast-version={version}"), name),
+            "{name} is older than {version}, which we need: Debian 12 and Ubuntu 24.04 have it"
+        );
+    }
+    Ok(())
 }
 
 fn apt(names: &[&str], elevation: Elevation) -> Result<()> {
@@ -173,13 +195,16 @@ impl Seen {
     fn here(&self) -> bool {
         match self {
             Self::Program(name) => in_path(name),
-            Self::Library(name) => {
-                let mut query = Command::new("pkg-config");
-                query.args(["--exists", name]).stderr(Stdio::null());
-                query.status().is_ok_and(|status| status.success())
-            }
+            Self::Library(name, _) => library("--exists", name),
         }
     }
+}
+
+/// What pkg-config answers to a question about a library.
+fn library(question: &str, name: &str) -> bool {
+    let mut query = Command::new("pkg-config");
+    query.args([question, name]).stderr(Stdio::null());
+    query.status().is_ok_and(|status| status.success())
 }
 
 /// Looks also where users' PATH does not lead but root's does.
