@@ -60,7 +60,6 @@ impl Package {
     ) -> Self {
         Self { name, reason, seen: Seen::Library(library, version) }
     }
-    }
 }
 
 /// Arguments of `cargo xtask setup`.
