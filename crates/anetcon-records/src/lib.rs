@@ -1,1 +1,27 @@
-//! .
+//! The kernel log lines of our rules: read from /dev/kmsg, sorted by prefix, written to the two log files.
+//!
+//! This is the capture plane of `log.writer = "agent"`. `kmsg`, `sequence`, `sort`, `line` and `clock` are pure; `reader`,
+//! `file`, `tail`, `position` and `system` are the edges; `capture` owns the thread that ties them together. Nothing here
+//! may know namespaces or netlink, and nothing here runs on an async runtime.
+
+#![forbid(unsafe_code)]
+
+pub mod capture;
+pub mod clock;
+pub mod counters;
+pub mod file;
+mod health;
+pub mod kmsg;
+pub mod line;
+mod output;
+pub mod position;
+pub mod reader;
+pub mod sequence;
+pub mod sort;
+pub mod system;
+pub mod tail;
+mod teller;
+mod worker;
+
+pub use capture::{Capture, CaptureConfig, CaptureError};
+pub use counters::{Counters, Event};
