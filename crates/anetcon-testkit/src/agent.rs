@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "the agent is the program under test")]
 
 use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
@@ -77,6 +78,8 @@ impl Agent {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
+            // Ctrl-C on the terminal is for whoever started the agent, who then ends it in good order.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()));
         self.child = Some(child);
@@ -134,6 +137,16 @@ impl Agent {
     pub fn stop(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
         self.wait_for_exit()
+    }
+
+    /// Ends the agent with SIGTERM, or with SIGKILL if it does not listen; for clean-up, so nothing that
+    /// goes wrong on the way is an error.
+    pub fn end(&mut self) {
+        if let Some(child) = &self.child {
+            let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+            wait_for(|| self.exit_status().is_some());
+        }
+        self.end_at_once();
     }
 
     /// SIGKILL: the agent can do nothing about it.
@@ -213,6 +226,14 @@ impl Agent {
             .unwrap_or_else(|error| panic!("cannot send {signal} to the agent: {error}"));
     }
 
+    fn end_at_once(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // An error means that it has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
     fn exit_status(&mut self) -> Option<ExitStatus> {
         let child = self.child.as_mut()?;
         let status =
@@ -226,11 +247,7 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            // An error means that it has ended already.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        self.end_at_once();
         if thread::panicking() {
             eprintln!("what the agent said:\n{}", self.stderr());
         }
