@@ -24,6 +24,9 @@ pub enum Error {
         /// Where it was looked for.
         folders: String,
     },
+    /// A folder of namespaces could not be read.
+    #[error("cannot list the namespaces")]
+    List(#[source] anetcon_netns::Error),
     /// The opener thread could not be started.
     #[error("cannot start the thread that enters namespaces")]
     Opener(#[source] anetcon_netns::Error),

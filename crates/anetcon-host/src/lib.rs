@@ -11,7 +11,8 @@ mod host;
 mod rules;
 
 pub use self::error::Error;
-pub use self::host::Host;
+pub use self::host::{FileId, Host};
 pub use self::rules::{NetnsRules, Pass};
 pub use anetcon_netns::links::Link;
+pub use anetcon_netns::list::{Listed, Listing, Skipped};
 pub use anetcon_nft::{Author, Changes};

@@ -1,0 +1,115 @@
+//! The control socket: HTTP/1.1 and JSON over a Unix socket, for `anetconctl` and for `curl --unix-socket`.
+//!
+//! A client can be slow, broken or hostile; none may disturb the agent or another client: every connection has
+//! its own task, a limit on what it may send, and a deadline for sending it.
+
+mod access;
+mod answer;
+mod routes;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+use self::access::Peer;
+use crate::agent::Agent;
+
+/// Connections at a time. One more waits until another ends, at the latest after [`HEADER_TIME`] if they stall.
+const CONNECTIONS: usize = 512;
+
+/// How long a client may take to send a request's head; an idle connection is closed after it.
+const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// The largest head of a request, in bytes.
+const HEADER_SIZE: usize = 16 * 1024;
+
+/// A bound control socket. Its file is removed when it is dropped.
+#[derive(Debug)]
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Binds the socket, with access for root and group adm only.
+    pub async fn bind(path: &Path) -> anyhow::Result<Self> {
+        make_room(path).await?;
+        let listener = UnixListener::bind(path)
+            .with_context(|| format!("cannot listen on {}", path.display()))?;
+        access::restrict(path)?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Serves until dropped.
+    pub async fn serve(self, agent: Arc<Agent>) {
+        let routes = routes::all(agent);
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let routes = routes.clone();
+                    tokio::spawn(async move {
+                        converse(stream, routes).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    // No descriptor left, or the like: others must get a chance to close theirs.
+                    tracing::warn!(%error, "cannot accept a connection to the control socket");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.path));
+    }
+}
+
+/// One connection, to its end. What goes wrong on it concerns that client alone.
+async fn converse(stream: UnixStream, routes: Router) {
+    let Ok(peer) = Peer::of(&stream) else { return };
+    let service = TowerToHyperService::new(routes.layer(axum::Extension(peer)));
+    let ended = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_buf_size(HEADER_SIZE)
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a client of the control socket misbehaved");
+    }
+}
+
+/// Removes the socket of an agent that died, and never that of one that lives.
+async fn make_room(path: &Path) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    match UnixStream::connect(path).await {
+        Ok(_) => anyhow::bail!(
+            "another agent listens on {}; give this one another `control.socket`",
+            path.display()
+        ),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
+            .with_context(|| format!("cannot remove the old socket {}", path.display())),
+        Err(error) => Err(error).with_context(|| format!("cannot use {}", path.display())),
+    }
+}

@@ -1,0 +1,85 @@
+//! The `status` document, and the agent's judgement of itself.
+
+use anetcon_api::{
+    ConfigurationStatus, LogStatus, NamespaceCounts, NfLogAllNetns, Protection, Schema, Status,
+    Verdict,
+};
+
+use crate::agent::Agent;
+
+impl Agent {
+    /// The state of everything, as last seen.
+    pub fn status(&self) -> Status {
+        let in_force = self.in_force();
+        let config = &in_force.config;
+        let counts = self.registry().counts();
+        let nf_log = self.registry().nf_log();
+        let log = self.capture().status(config);
+        let mut status = Status {
+            schema: Schema,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started().to_owned(),
+            verdict: Verdict { ok: false, problems: Vec::new() },
+            configuration: ConfigurationStatus {
+                file: in_force.file.as_ref().map(|file| file.display().to_string()),
+                loaded: in_force.loaded.clone(),
+                last_error: in_force.last_error.clone(),
+            },
+            namespaces: counts,
+            failed: self.registry().not_audited(),
+            repairs: self.registry().repairs(),
+            connections: self.registry().connections(),
+            nf_log_all_netns: nf_log,
+            log,
+            protection: Protection::Plain,
+            period_seconds: config.period.as_secs(),
+            socket: config.control.socket.display().to_string(),
+        };
+        let problems = problems(&status);
+        status.verdict = Verdict { ok: problems.is_empty(), problems };
+        status
+    }
+
+    /// One line for `systemctl status`.
+    pub fn summary(&self) -> String {
+        let NamespaceCounts { selected, audited, failed, .. } = self.registry().counts();
+        let last = self.registry().repairs().last.into_iter().next();
+        let last = last.map_or_else(String::new, |repair| {
+            format!("; last repair {} in {}", repair.time, repair.namespace)
+        });
+        format!("{selected} namespaces, {audited} audited, {failed} failed{last}")
+    }
+}
+
+/// What is wrong, the worst first: what is not audited, what is audited but not logged, what may become wrong.
+fn problems(status: &Status) -> Vec<String> {
+    let waiting = status.namespaces.selected - status.namespaces.audited;
+    let checks = [
+        (waiting > 0).then(|| {
+            format!("{waiting} of {} namespaces are not audited", status.namespaces.selected)
+        }),
+        nf_log(&status.nf_log_all_netns),
+        log(&status.log),
+        (status.namespaces.fighting > 0).then(|| {
+            format!("somebody keeps changing our rules in {} namespaces", status.namespaces.fighting)
+        }),
+        status
+            .configuration
+            .last_error
+            .as_ref()
+            .map(|_| "the configuration could not be reloaded; the one before is in force".to_owned()),
+    ];
+    checks.into_iter().flatten().collect()
+}
+
+fn nf_log(state: &NfLogAllNetns) -> Option<String> {
+    let why = state.error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
+    (!state.ok).then(|| {
+        format!("lines are being lost: net.netfilter.nf_log_all_netns is not 1{why}")
+    })
+}
+
+fn log(log: &LogStatus) -> Option<String> {
+    log.last_error.as_ref().map(|error| format!("the log files cannot be written: {error}"))
+}

@@ -1,0 +1,306 @@
+//! One selected namespace: its sockets, and the loop that keeps its rules in force.
+//!
+//! Start, event, sweep, reload and command all end in the same pass: compare, replace what differs in one
+//! batch, compare again. What differs and how long to wait is decided in anetcon-core.
+
+mod pending;
+mod report;
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use anetcon_core::config::Config;
+use anetcon_core::desired;
+use anetcon_core::netns::NetnsName;
+use anetcon_core::observed::Observed;
+use anetcon_core::schedule::{self, Schedule};
+use anetcon_core::tally::Tally;
+use anetcon_host::{Changes, FileId, Host, Link, NetnsRules};
+use anyhow::Context as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use self::pending::{Cause, Pending};
+use crate::registry::Registry;
+
+/// What a worker can be asked. Each answers when it is done.
+#[derive(Debug)]
+pub enum Command {
+    /// Look whether anything changed that no event told, and put it right.
+    Sweep(oneshot::Sender<()>),
+    /// Dump everything, for fresh counters.
+    Refresh(oneshot::Sender<()>),
+    /// Put another configuration in force.
+    Configure(Arc<Config>, Arc<Host>, oneshot::Sender<()>),
+    /// Tell what the kernel holds.
+    Inspect(oneshot::Sender<Inspection>),
+    /// Remove our table and end. Whether that worked.
+    Release(oneshot::Sender<anyhow::Result<()>>),
+}
+
+/// What the kernel holds of a namespace.
+#[derive(Debug)]
+pub struct Inspection {
+    /// Our table.
+    pub observed: anyhow::Result<Observed>,
+    /// The links.
+    pub links: anyhow::Result<Vec<Link>>,
+}
+
+/// A worker and everything it knows.
+#[derive(Debug)]
+pub struct Worker {
+    name: NetnsName,
+    host: Arc<Host>,
+    registry: Arc<Registry>,
+    config: Arc<Config>,
+    rules: Option<NetnsRules>,
+    /// The file behind the name when it was opened.
+    file: Option<FileId>,
+    /// The generation at which the rules were last seen in force.
+    verified: Option<u32>,
+    pending: Option<Pending>,
+    not_before: Instant,
+    schedule: Schedule,
+    /// Where the schedule's clock began.
+    began: Instant,
+    tally: Tally,
+}
+
+impl Worker {
+    /// A worker that has not looked at its namespace yet.
+    pub fn new(
+        name: NetnsName,
+        host: Arc<Host>,
+        registry: Arc<Registry>,
+        config: Arc<Config>,
+    ) -> Self {
+        let seed = name.as_str().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+        Self {
+            name,
+            host,
+            registry,
+            config,
+            rules: None,
+            file: None,
+            verified: None,
+            pending: Some(Pending::new(Cause::Start)),
+            not_before: Instant::now(),
+            schedule: Schedule::new(seed),
+            began: Instant::now(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Works until released, or until nobody can ask any more. Dropping the future closes the sockets.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            if self.pending.is_some() && Instant::now() >= self.not_before {
+                self.pass().await;
+            }
+            let due = self.pending.is_some().then_some(self.not_before);
+            tokio::select! {
+                biased;
+                changes = changes(self.rules.as_mut(), &self.config.rules.table) => self.noticed(changes),
+                command = commands.recv() => match command {
+                    None => return,
+                    Some(command) => if self.obey(command).await.is_break() { return },
+                },
+                () = until(due) => {}
+            }
+        }
+    }
+
+    /// Opens the namespace if it is not open, and puts its rules in force.
+    async fn pass(&mut self) {
+        let Some(pending) = self.pending.take() else { return };
+        if let Err(error) = self.open().await {
+            self.failed(pending, &error);
+            return;
+        }
+        match self.enforce() {
+            Ok(pass) => self.enforced(pending, pass),
+            Err(error) => self.failed(pending, &error),
+        }
+    }
+
+    async fn open(&mut self) -> anyhow::Result<()> {
+        if self.rules.is_none() {
+            self.file = self.host.file_id(&self.name);
+            let rules = self.host.open(&self.name).await?;
+            self.registry.opened(&self.name, rules.cookie());
+            self.rules = Some(rules);
+        }
+        Ok(())
+    }
+
+    fn enforce(&mut self) -> anyhow::Result<anetcon_host::Pass> {
+        let wanted = desired::table(&self.config, &self.name)?;
+        let rules = self.rules.as_mut().context("the namespace is not open")?;
+        Ok(rules.enforce(&wanted)?)
+    }
+
+    fn enforced(&mut self, mut pending: Pending, pass: anetcon_host::Pass) {
+        self.verified = Some(pass.after.generation);
+        self.tally.observe(&pass.before.counters);
+        self.tally.observe(&pass.after.counters);
+        // The event that names the culprit ends its transaction, so it was queued before our batch was taken in.
+        self.overtaken(&mut pending, pass.after.generation);
+        let outcome = match pass.drift.is_empty() {
+            true => schedule::Pass::InForce,
+            false => schedule::Pass::Repaired,
+        };
+        self.wait(outcome);
+        self.report(&pending, &pass);
+    }
+
+    /// Reads the events up to now: authors of what was just repaired, and whether more has happened since.
+    fn overtaken(&mut self, pending: &mut Pending, generation: u32) {
+        let Some(rules) = self.rules.as_mut() else { return };
+        match rules.drain(&self.config.rules.table) {
+            Ok(changes) => {
+                pending.add(&changes);
+                let since = rules.generation().map_or(true, |now| now != generation);
+                if (changes.touched || changes.lost) && since {
+                    self.pending = Some(Pending::new(Cause::Event));
+                }
+            }
+            Err(_) => self.reopen(),
+        }
+    }
+
+    /// An event came, or the event socket broke.
+    fn noticed(&mut self, changes: Result<Changes, anetcon_host::Error>) {
+        match changes {
+            Ok(changes) if changes.touched || changes.lost => {
+                let pending = self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
+                pending.add(&changes);
+                if Instant::now() < self.not_before {
+                    self.registry.repairing(&self.name);
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(netns = %self.name, error = %format_args!("{:#}", anyhow::Error::new(error)), "event socket broke, opening another");
+                self.reopen();
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.rules = None;
+        self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
+    }
+
+    fn wait(&mut self, outcome: schedule::Pass) {
+        let now = Instant::now();
+        self.not_before = now + self.schedule.after(outcome, now.saturating_duration_since(self.began));
+    }
+
+    async fn obey(&mut self, command: Command) -> ControlFlow<()> {
+        match command {
+            Command::Sweep(done) => {
+                self.sweep().await;
+                answer(done, ());
+            }
+            Command::Refresh(done) => {
+                self.demand(Cause::Sweep).await;
+                answer(done, ());
+            }
+            Command::Configure(config, host, done) => {
+                self.host = host;
+                self.configure(config).await;
+                answer(done, ());
+            }
+            Command::Inspect(done) => {
+                let inspection = self.inspect().await;
+                answer(done, inspection);
+            }
+            Command::Release(done) => {
+                answer(done, self.release().await);
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// Asks the kernel for its generation only: where that stands, nothing can have changed.
+    async fn sweep(&mut self) {
+        let file = self.host.file_id(&self.name);
+        if self.rules.is_some() && file.is_some() && file != self.file {
+            // Deleted and made again, and no event told: what we hold is the old one.
+            self.reopen();
+        }
+        let generation = self.rules.as_mut().and_then(|rules| rules.generation().ok());
+        if self.verified.is_none() || generation != self.verified {
+            self.demand(Cause::Sweep).await;
+        }
+    }
+
+    /// A pass now, unless this namespace is being held back.
+    async fn demand(&mut self, cause: Cause) {
+        self.pending.get_or_insert_with(|| Pending::new(cause));
+        if Instant::now() >= self.not_before {
+            self.pass().await;
+        }
+    }
+
+    async fn configure(&mut self, config: Arc<Config>) {
+        let old = std::mem::replace(&mut self.config, config);
+        self.pending = Some(Pending::new(Cause::Configure));
+        // What kept this namespace failing may just have been mended.
+        self.not_before = Instant::now();
+        self.pass().await;
+        if old.rules.table != self.config.rules.table {
+            // The new table is in force before the old one goes: a line twice rather than a line missing.
+            if let Err(error) = self.remove(&old.rules.table).await {
+                tracing::warn!(netns = %self.name, table = old.rules.table, error = %format_args!("{error:#}"), "cannot remove the table of the old name");
+            }
+        }
+    }
+
+    async fn inspect(&mut self) -> Inspection {
+        let observed = match self.rules.as_mut() {
+            Some(rules) => rules.observe(&self.config.rules.table).map_err(Into::into),
+            None => Err(anyhow::anyhow!("the namespace is not open")),
+        };
+        let links = self.host.links(&self.name).await.map_err(Into::into);
+        Inspection { observed, links }
+    }
+
+    async fn release(&mut self) -> anyhow::Result<()> {
+        let table = self.config.rules.table.clone();
+        self.remove(&table).await
+    }
+
+    async fn remove(&mut self, table: &str) -> anyhow::Result<()> {
+        self.open().await?;
+        if let Some(rules) = self.rules.as_mut() {
+            rules.remove(table)?;
+        }
+        Ok(())
+    }
+}
+
+/// Waits for changes; for ever while the namespace is not open.
+async fn changes(
+    rules: Option<&mut NetnsRules>,
+    table: &str,
+) -> Result<Changes, anetcon_host::Error> {
+    match rules {
+        Some(rules) => rules.changes(table).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Who asked may have given up meanwhile.
+fn answer<T>(to: oneshot::Sender<T>, what: T) {
+    drop(to.send(what));
+}
