@@ -14,6 +14,7 @@ pub const REG_1: Register = Register(1);
 /// An expression of a rule. Numbers are those of linux/netfilter/nf_tables.h, in host byte order;
 /// `Vec<u8>` data is in the byte order in which the register holds it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "each variant's sentence says what its fields hold")]
 pub enum Expr {
     /// `meta`: load packet meta data (`NFT_META_*`).
     Meta { key: u32, dreg: Register },

@@ -7,10 +7,15 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod desired;
+pub mod drift;
 pub mod expr;
+mod lcs;
 pub mod netns;
 pub mod observed;
+pub mod plan;
 pub mod prefix;
+pub mod render;
 pub mod select;
 pub mod table;
 pub mod tally;
