@@ -74,3 +74,48 @@ impl fmt::Display for Pattern {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(patterns: &[&str], name: &str) -> bool {
+        let patterns = patterns.iter().map(|text| Pattern::new(text).unwrap()).collect();
+        let netns = NetnsName::named(name).unwrap_or_else(NetnsName::root);
+        Selection { patterns }.matches(&netns)
+    }
+
+    #[test]
+    fn patterns_select_as_grep_does() {
+        let cases: [(&[&str], &str, bool); 9] = [
+            (&["^qrouter-.*$"], "qrouter-1", true),
+            (&["^qrouter-.*$"], "xqrouter-1", false),
+            (&["router"], "qrouter-1", true),
+            (&["QROUTER"], "qrouter-1", false),
+            (&["^a", "^b"], "b1", true),
+            (&["^a", "^b"], "c1", false),
+            (&["default"], "default-gw", false),
+            (&["default", "gw$"], "default-gw", true),
+            (&[], "qrouter-1", false),
+        ];
+        for (patterns, name, selected) in cases {
+            assert_eq!(matches(patterns, name), selected, "{patterns:?} on {name}");
+        }
+    }
+
+    #[test]
+    fn only_its_own_word_selects_the_root_namespace() {
+        assert!(matches(&["^x$", "default"], "default"));
+        for pattern in [".*", "^default$", "^d", "default|x", ""] {
+            assert!(!matches(&[pattern], "default"), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_equal_by_their_text() {
+        let pattern = |text| Pattern::new(text).unwrap();
+        assert_eq!(pattern("^a"), pattern("^a"));
+        assert_ne!(pattern("^a"), pattern("^b"));
+        assert_ne!(pattern("default"), pattern("^default"));
+    }
+}

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Everything that is wrong with one configuration, in the order of the text; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,13 +65,22 @@ impl Diagnostic {
     }
 
     fn render(&self, renderer: &Renderer, file_name: &str, text: &str) -> String {
-        let place = self.span.as_ref().map(|span| {
-            let caret = AnnotationKind::Primary.span(within(span, text));
-            Snippet::source(text).path(file_name).annotation(caret)
-        });
-        let help = self.help.as_deref().map(|help| Level::HELP.message(help));
         let title = Level::ERROR.primary_title(self.message.as_str());
-        renderer.render(&[title.elements(place).elements(help)])
+        let help = self.help.as_deref();
+        let Some(span) = &self.span else {
+            let help = help.map(|help| Level::HELP.secondary_title(help));
+            let lines = [title].into_iter().chain(help);
+            let lines = lines.map(|line| renderer.render(&[Group::with_title(line)]));
+            return lines.collect::<Vec<_>>().join("\n");
+        };
+        // Editors count no column for a byte order mark.
+        let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len_utf8() } else { 0 };
+        let text = text.get(mark..).unwrap_or_default();
+        let span = span.start.saturating_sub(mark)..span.end.saturating_sub(mark);
+        let caret = AnnotationKind::Primary.span(within(&span, text));
+        let place = Snippet::source(text).path(file_name).annotation(caret);
+        renderer
+            .render(&[title.element(place).elements(help.map(|help| Level::HELP.message(help)))])
     }
 }
 

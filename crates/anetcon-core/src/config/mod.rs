@@ -12,6 +12,7 @@ mod prefixes;
 mod raw;
 mod section;
 mod suggest;
+mod syntax;
 mod values;
 
 use std::collections::BTreeMap;
@@ -169,3 +170,6 @@ impl Config {
         errors.or(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

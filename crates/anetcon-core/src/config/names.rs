@@ -26,9 +26,10 @@ pub(super) fn name(key: &str, text: &Text) -> Result<String, Diagnostic> {
             .map_err(|refused| refused.help("choose a shorter name"));
     }
     if NFT_WORDS.contains(&value.as_str()) {
-        let message =
-            format!("`{key}` is a word of nft's own language: `nft list` could not name it");
-        let help = format!("choose another name, for example `{value}_` or `anetcon`");
+        let message = format!(
+            "`{key}`: {value:?} is a word of nft's own language, which `nft` cannot read as a name"
+        );
+        let help = format!("choose another name, such as `anetcon_{value}`");
         return Err(Diagnostic::new(message, text.span.clone()).help(help));
     }
     Ok(value.clone())

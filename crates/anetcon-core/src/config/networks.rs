@@ -18,7 +18,13 @@ pub(super) fn namespace(text: &Text) -> Result<String, Diagnostic> {
         let message = format!("`networks`: {name:?} {reason}");
         Err(Diagnostic::new(message, text.span.clone()).help(help))
     };
-    if name != ROOT && NetnsName::named(name).is_none() || name.len() > MAX_FILE_NAME {
+    if name.len() > MAX_FILE_NAME {
+        let message = format!("`networks`: this name has {} bytes", name.len());
+        let help =
+            format!("a namespace is a file in a folder; its name has at most {MAX_FILE_NAME}");
+        return Err(Diagnostic::new(message, text.span.clone()).help(help));
+    }
+    if name != ROOT && NetnsName::named(name).is_none() {
         return refuse(
             "cannot be the name of a namespace",
             "use the name that `ip netns list` shows, or `default` for the root namespace",

@@ -16,34 +16,29 @@ const MAX_PATH: usize = 4095;
 pub(super) fn directory(key: &str, text: &Text) -> Result<PathBuf, Diagnostic> {
     let value = text.value.as_str();
     let refuse = |reason: String, help: &str| {
-        Err(Diagnostic::new(format!("`{key}` {reason}"), text.span.clone()).help(help))
+        Err(Diagnostic::new(format!("`{key}`{reason}"), text.span.clone()).help(help))
     };
     if value.is_empty() {
         return refuse(
-            "is empty".into(),
+            " is empty".into(),
             "give an absolute path, or leave the key out for its default",
         );
     }
     if let Some(odd) = value.chars().find(|c| c.is_control()) {
-        return refuse(format!("holds the control character {odd:?}"), "remove it");
-    }
-    if value.starts_with('~') || value.starts_with('$') {
-        return refuse(
-            format!("is not absolute: {value:?}"),
-            "`~` and variables are not expanded here; write the path in full",
-        );
+        return refuse(format!(": a path cannot hold {odd:?}"), "remove the control character");
     }
     if !value.starts_with('/') {
-        return refuse(
-            format!("is not absolute: {value:?}"),
-            "begin it with `/`: the agent runs in no folder of yours",
-        );
+        let expands = value.starts_with(['~', '$']);
+        let help = if expands {
+            "`~` and variables are not expanded; write the whole path, beginning with `/`"
+        } else {
+            "write the whole path, beginning with `/`"
+        };
+        return refuse(format!(": {value:?} is not an absolute path"), help);
     }
     if value.len() > MAX_PATH {
-        return refuse(
-            format!("is {} bytes long; a path has at most {MAX_PATH}", value.len()),
-            "choose a shorter path",
-        );
+        let reason = format!(" is {} bytes long; a path has at most {MAX_PATH}", value.len());
+        return refuse(reason, "choose a shorter path");
     }
     Ok(value.into())
 }
@@ -52,7 +47,7 @@ pub(super) fn directory(key: &str, text: &Text) -> Result<PathBuf, Diagnostic> {
 pub(super) fn file(key: &str, text: &Text) -> Result<PathBuf, Diagnostic> {
     let path = directory(key, text)?;
     if text.value.ends_with(['/']) || path.file_name().is_none() {
-        let message = format!("`{key}` names a folder, not a file: {:?}", text.value);
+        let message = format!("`{key}`: {:?} is a folder, not a file", text.value);
         return Err(Diagnostic::new(message, text.span.clone()).help("add the name of the file"));
     }
     Ok(path)

@@ -1,12 +1,14 @@
 //! The patterns of `namespaces`, with the place of what is wrong in them.
 
 use regex_syntax::Parser;
-use regex_syntax::ast::Span;
+use regex_syntax::ast::ErrorKind;
 
 use super::diagnostic::Diagnostic;
 use super::raw::Text;
 use crate::netns::ROOT;
 use crate::select::Pattern;
+
+const SYNTAX: &str = "the syntax is described at https://docs.rs/regex/latest/regex/#syntax";
 
 /// One pattern of the list `key` (`namespaces`, or `-n` on the command line).
 pub(super) fn pattern(key: &str, text: &Text) -> Result<Pattern, Diagnostic> {
@@ -25,8 +27,10 @@ pub(super) fn pattern(key: &str, text: &Text) -> Result<Pattern, Diagnostic> {
         return Err(syntax(key, text, &error));
     }
     Pattern::new(value).map_err(|error| {
-        let message = format!("`{key}`: this regular expression cannot be used: {error}");
-        Diagnostic::new(message, text.span.clone()).help("make it shorter")
+        let reason = error.to_string().to_lowercase();
+        let reason = reason.trim_end_matches('.');
+        let message = format!("`{key}`: this regular expression cannot be used: {reason}");
+        Diagnostic::new(message, text.span.clone()).help("use smaller repetition counts")
     })
 }
 
@@ -41,24 +45,31 @@ fn syntax(key: &str, text: &Text, error: &regex_syntax::Error) -> Diagnostic {
         regex_syntax::Error::Translate(error) => (error.kind().to_string(), Some(error.span())),
         other => (other.to_string(), None),
     };
+    let mut message = format!("`{key}`: {:?} is no regular expression: {reason}", text.value);
     let place = match span {
-        Some(span) => text.part(bytes(span)),
         None => text.span.clone(),
+        Some(span) => {
+            if !text.is_verbatim() {
+                message += &format!(" at character {}", span.start.column);
+            }
+            text.part(span.start.offset..span.end.offset)
+        }
     };
-    let value = &text.value;
-    Diagnostic::new(format!("`{key}`: {value:?} is no regular expression: {reason}"), place)
-        .help(remedy(value))
+    Diagnostic::new(message, place).help(remedy(error))
 }
 
-fn bytes(span: &Span) -> std::ops::Range<usize> {
-    span.start.offset..span.end.offset
-}
-
-/// A shell pattern is the usual reason.
-fn remedy(pattern: &str) -> &'static str {
-    if pattern.starts_with('*') {
-        "this is not a shell pattern: any text is `.*`"
-    } else {
-        "a backslash before a character takes it literally; in TOML write such patterns in 'single quotes'"
+fn remedy(error: &regex_syntax::Error) -> &'static str {
+    let regex_syntax::Error::Parse(error) = error else {
+        return SYNTAX;
+    };
+    match error.kind() {
+        ErrorKind::RepetitionMissing => "this is not a shell pattern: any text is `.*`",
+        ErrorKind::UnsupportedLookAround => {
+            "list the names that are wanted, not those that are not"
+        }
+        ErrorKind::ClassUnclosed | ErrorKind::GroupUnclosed | ErrorKind::GroupUnopened => {
+            "close it, or put a backslash before the bracket to take it literally"
+        }
+        _ => SYNTAX,
     }
 }

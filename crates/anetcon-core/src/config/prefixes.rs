@@ -24,30 +24,35 @@ pub(super) fn prefix(key: &str, text: &Text) -> Result<String, Diagnostic> {
 
 /// The prefixes together: their length, and that the two kinds can be told apart.
 pub(super) fn together(prefixes: &Prefixes, raw: &RawLog, errors: &mut Errors) {
-    for kind in Kind::ALL {
-        errors.keep(fits(prefixes, kind, raw));
-        errors.keep(not_blank(prefixes, kind, raw));
-    }
+    errors.keep(fits(prefixes, raw));
+    errors.keep(not_blank(prefixes, Kind::Float, raw));
+    errors.keep(not_blank(prefixes, Kind::Nat, raw));
     errors.keep(distinct(prefixes, raw));
 }
 
-fn fits(prefixes: &Prefixes, kind: Kind, raw: &RawLog) -> Result<(), Diagnostic> {
-    let (tag, what) = match prefixes.namespace {
-        NamespaceTag::Hash => ("[01234567]".len(), "the hash `[01234567]`"),
-        NamespaceTag::Name => (ROUTER_NAME + 2, "the name of a router"),
-        NamespaceTag::None => (0, "nothing"),
+/// Whether the longer of the two fits with all that follows it.
+fn fits(prefixes: &Prefixes, raw: &RawLog) -> Result<(), Diagnostic> {
+    let (tag, follows) = match prefixes.namespace {
+        NamespaceTag::Hash => ("[01234567]".len(), "the hash in brackets (10 bytes) and a space"),
+        NamespaceTag::Name => {
+            (ROUTER_NAME + 2, "the name of a router in brackets (46 bytes) and a space")
+        }
+        NamespaceTag::None => (0, "a space"),
     };
-    let stem = prefixes.stem(kind).len();
-    let rest = tag + " ".len();
-    if stem + rest <= MAX_PREFIX {
+    let room = MAX_PREFIX - tag - " ".len();
+    let lengths = Kind::ALL.map(|kind| (prefixes.stem(kind).len(), kind));
+    let Some((length, kind)) = lengths.into_iter().max().filter(|(length, _)| *length > room)
+    else {
         return Ok(());
-    }
-    let (key, _) = own(kind, raw);
+    };
+    let (key, text) = own(kind, raw);
+    let longest = raw.prefix.iter().chain(text).max_by_key(|text| text.value.len());
     let message = format!(
-        "`log.prefix` and `{key}` are {stem} bytes long; {what} and a space need {rest} more, and at most {MAX_PREFIX} fit"
+        "`log.prefix` and `{key}` have {length} bytes together; at most {room} are allowed"
     );
-    Err(Diagnostic::new(message, longest(kind, raw))
-        .help(format!("shorten them to {} bytes together", MAX_PREFIX - rest)))
+    Err(Diagnostic::new(message, longest.and_then(|text| text.span.clone())).help(format!(
+        "shorten them: after them comes {follows}, and {MAX_PREFIX} bytes fit in all"
+    )))
 }
 
 fn not_blank(prefixes: &Prefixes, kind: Kind, raw: &RawLog) -> Result<(), Diagnostic> {
@@ -56,7 +61,7 @@ fn not_blank(prefixes: &Prefixes, kind: Kind, raw: &RawLog) -> Result<(), Diagno
     }
     let (key, text) = own(kind, raw);
     let span = text.or(raw.prefix.as_ref()).and_then(|text| text.span.clone());
-    let message = format!("`log.prefix` and `{key}` are both empty");
+    let message = format!("`log.prefix` and `{key}` are both blank");
     Err(Diagnostic::new(message, span)
         .help("lines are recognised by their prefix; give at least one of them a text"))
 }
@@ -86,10 +91,4 @@ fn own(kind: Kind, raw: &RawLog) -> (&'static str, Option<&Text>) {
         Kind::Float => ("log.prefix_dnat", raw.prefix_dnat.as_ref()),
         Kind::Nat => ("log.prefix_other", raw.prefix_other.as_ref()),
     }
-}
-
-/// The place of the longer text of a stem: the one to shorten.
-fn longest(kind: Kind, raw: &RawLog) -> Option<std::ops::Range<usize>> {
-    let (_, text) = own(kind, raw);
-    raw.prefix.as_ref().into_iter().chain(text).max_by_key(|text| text.value.len())?.span.clone()
 }

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use toml::de::DeTable;
 
-use super::diagnostic::{Diagnostic, Errors};
+use super::diagnostic::Errors;
 use super::section::Section;
+use super::syntax;
 
 /// The file as written: `None` is a key that is not there, or one whose value had a wrong type.
 #[derive(Debug, Default)]
@@ -89,6 +90,11 @@ impl Text {
         Self { value: value.to_owned(), span: Some(span), verbatim }
     }
 
+    /// Whether [`Text::part`] is exact.
+    pub(super) fn is_verbatim(&self) -> bool {
+        self.verbatim.is_some()
+    }
+
     /// The place of a part of the value, or of the whole if escapes stand in between.
     pub(super) fn part(&self, part: Range<usize>) -> Option<Range<usize>> {
         match self.verbatim {
@@ -103,14 +109,10 @@ impl Text {
 pub(super) fn read(file: &str, errors: &mut Errors) -> Raw {
     let (document, problems) = DeTable::parse_recoverable(file);
     if !problems.is_empty() {
-        problems.iter().for_each(|problem| errors.push(syntax(problem)));
+        syntax::report(problems, file, errors);
         return Raw::default();
     }
     top(Section::new("", document.into_inner(), file, errors))
-}
-
-fn syntax(problem: &toml::de::Error) -> Diagnostic {
-    Diagnostic::new(format!("this is not TOML: {}", problem.message()), problem.span())
 }
 
 fn top(mut section: Section<'_, '_>) -> Raw {

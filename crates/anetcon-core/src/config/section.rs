@@ -9,24 +9,13 @@ use super::diagnostic::{Diagnostic, Errors};
 use super::raw::{Placed, Text};
 use super::suggest;
 
-/// Every key there is, by section; `""` is the top of the file.
-pub(super) const KEYS: [(&str, &[&str]); 5] = [
-    (
-        "",
-        &[
-            "namespaces",
-            "namespace_directories",
-            "period",
-            "debug",
-            "protocols",
-            "networks_scope",
-            "networks",
-            "rules",
-            "log",
-            "state",
-            "control",
-        ],
-    ),
+/// The keys at the top of the file.
+pub(super) const TOP: &[&str] =
+    &["namespaces", "namespace_directories", "period", "debug", "protocols", "networks_scope"];
+
+/// The sections and their keys. Those of `networks` are names of namespaces.
+pub(super) const SECTIONS: [(&str, &[&str]); 5] = [
+    ("networks", &[]),
     ("rules", &["table", "chain", "priority"]),
     (
         "log",
@@ -77,8 +66,9 @@ impl<'f, 'e> Section<'f, 'e> {
         };
         let value = i128::from_str_radix(digits.as_str(), digits.radix()).ok();
         if value.is_none() {
-            let message = format!("{} is out of all bounds: {digits}", self.quoted(key));
-            self.errors.push(Diagnostic::new(message, Some(span.clone())));
+            let message = format!("{} is out of all bounds", self.quoted(key));
+            let help = "no number here needs more than six digits";
+            self.errors.push(Diagnostic::new(message, Some(span.clone())).help(help));
         }
         value.map(|value| Placed { value, span: Some(span) })
     }
@@ -111,10 +101,17 @@ impl<'f, 'e> Section<'f, 'e> {
 
     /// Reports every key that nobody took.
     pub(super) fn finish(mut self) {
-        for (key, _) in std::mem::take(&mut self.entries) {
-            let message = format!("there is no key {}", self.quoted(key.get_ref()));
-            let help = self.meant(key.get_ref());
-            self.errors.push(Diagnostic::new(message, Some(key.span())).help(help));
+        for (key, value) in std::mem::take(&mut self.entries) {
+            let (name, span) = (key.get_ref(), Some(key.span()));
+            let diagnostic = if self.name.is_empty() && value.get_ref().is_table() {
+                let sections = SECTIONS.map(|(section, _)| section);
+                Diagnostic::new(format!("there is no section [{}]", name.escape_debug()), span)
+                    .help(suggest::one_of(name, &sections))
+            } else {
+                Diagnostic::new(format!("there is no key {}", self.quoted(name)), span)
+                    .help(meant(&self.name, name))
+            };
+            self.errors.push(diagnostic);
         }
     }
 
@@ -155,11 +152,7 @@ impl<'f, 'e> Section<'f, 'e> {
         let message =
             format!("{} must be {}, not {}", self.quoted(key), wanted.name(), found_kind(found));
         let source = self.file.get(span.clone()).unwrap_or_default();
-        let diagnostic = Diagnostic::new(message, Some(span));
-        self.errors.push(match wanted.remedy(found, source) {
-            Some(written) => diagnostic.help(format!("write it as {written}")),
-            None => diagnostic,
-        });
+        self.errors.push(Diagnostic::new(message, Some(span)).help(wanted.remedy(found, source)));
         None
     }
 
@@ -168,16 +161,21 @@ impl<'f, 'e> Section<'f, 'e> {
         let key = key.escape_debug();
         if self.name.is_empty() { format!("`{key}`") } else { format!("`{}.{key}`", self.name) }
     }
+}
 
-    /// What an unknown key was meant to be: a key of another section, a near one, or any of this one.
-    fn meant(&self, key: &str) -> String {
-        let elsewhere = KEYS.iter().find(|(_, keys)| keys.contains(&key));
-        let here = KEYS.iter().find(|(name, _)| *name == self.name).map(|(_, keys)| *keys);
-        match (elsewhere, here) {
-            (Some(("", _)), _) => format!("`{key}` must stand above the first [section]"),
-            (Some((section, _)), _) => format!("`{key}` belongs in the section [{section}]"),
-            (None, here) => suggest::one_of(key, here.unwrap_or_default()),
-        }
+/// What an unknown key was meant to be: a key like it, a key of another section, or any of this one.
+fn meant(section: &str, key: &str) -> String {
+    let here = SECTIONS.iter().find(|(name, _)| *name == section).map_or(TOP, |(_, keys)| keys);
+    let elsewhere = SECTIONS.iter().find(|(_, keys)| keys.contains(&key));
+    let moved = match elsewhere {
+        Some((other, _)) => Some(format!("`{key}` is a key of the section [{other}]")),
+        None if TOP.contains(&key) => Some(format!("`{key}` must stand above the first [section]")),
+        None => None,
+    };
+    match (suggest::nearest(key, here), moved) {
+        (Some(near), Some(moved)) => format!("did you mean `{near}`? {moved}"),
+        (None, Some(moved)) => moved,
+        (_, None) => suggest::one_of(key, here),
     }
 }
 
@@ -202,20 +200,28 @@ impl Shape {
         }
     }
 
-    /// How the value would be written if only its quotes or brackets were wrong.
-    fn remedy(self, found: &DeValue<'_>, source: &str) -> Option<String> {
+    /// How the value is written rightly: itself if only its quotes or brackets are wrong.
+    fn remedy(self, found: &DeValue<'_>, source: &str) -> String {
         match (self, found) {
-            (Self::Texts, DeValue::String(_)) => Some(format!("[{source}]")),
-            (Self::Text | Self::Texts, DeValue::Integer(_) | DeValue::Boolean(_)) => {
-                Some(format!("\"{source}\""))
+            (Self::Texts, DeValue::String(_)) => format!("write it as [{source}]"),
+            (Self::Integer, DeValue::String(text)) if text.parse::<i128>().is_ok() => {
+                format!("write it without quotes: {text}")
             }
-            (Self::Integer, DeValue::String(text)) => {
-                text.parse::<i128>().ok().map(|n| n.to_string())
+            (Self::Boolean, DeValue::String(text)) if text.parse::<bool>().is_ok() => {
+                format!("write it without quotes: {text}")
             }
-            (Self::Boolean, DeValue::String(text)) => {
-                text.parse::<bool>().ok().map(|b| b.to_string())
+            (Self::Text, _) => "a string stands in quotes, such as \"text\"".into(),
+            (Self::Texts, _) => "a list of strings is written [\"one\", \"two\"]".into(),
+            (Self::Integer, _) => {
+                "a whole number has no fraction, quotes or unit, such as 30".into()
             }
-            _ => None,
+            (Self::Boolean, _) => "write true or false, without quotes".into(),
+            (Self::Table, DeValue::Array(_)) => {
+                "a section stands once, in single [brackets]".into()
+            }
+            (Self::Table, _) => {
+                "a section is its name in [brackets], with its keys below it".into()
+            }
         }
     }
 }
