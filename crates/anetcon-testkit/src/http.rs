@@ -22,10 +22,9 @@ pub fn request(socket: &Path, method: &str, path: &str) -> io::Result<Response> 
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: anetcon\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    )?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: anetcon\r\n");
+    let request = head + "Content-Length: 0\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     parse(&answer).ok_or_else(|| io::Error::other(format!("not an HTTP answer: {answer:?}")))
