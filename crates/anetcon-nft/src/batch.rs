@@ -4,7 +4,6 @@
 
 use std::ffi::CString;
 
-use anetcon_core::expr::Expr;
 use anetcon_core::table::{Chain, Element, Rule, Set, Table};
 use nftnl::{FinalizedBatch, MsgType, NlMsg};
 
@@ -182,10 +181,4 @@ fn in_kernel_order(elements: &[Element]) -> Vec<&Element> {
 
 fn written<T>(object: &str, message: Result<T, Reason>) -> Result<T, Error> {
     message.map_err(|reason| Error::Unwritable { object: object.to_owned(), reason })
-}
-
-/// Whether every expression of a rule can be written.
-#[cfg(test)]
-fn writable(exprs: &[Expr]) -> bool {
-    exprs.iter().all(|expr| word::expression(expr).is_ok())
 }

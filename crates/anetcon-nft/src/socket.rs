@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use anetcon_core::netns::NetnsCookie;
 use anetcon_core::observed::Observed;
+use anetcon_core::plan::Plan;
 use anetcon_core::table::Table;
 use nix::errno::Errno;
 
@@ -85,6 +86,20 @@ impl RulesSocket {
     /// As [`observe`](Self::observe).
     pub fn tables(&mut self) -> Result<Vec<String>, Error> {
         self.dump().tables()
+    }
+
+    /// Carries out a plan in one batch; an empty plan sends nothing.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] names the object that the kernel did not take; then nothing was changed. After
+    /// [`Error::Unanswered`] and [`Error::Overrun`] the batch may or may not have happened: observe again.
+    /// [`Error::Unwritable`] before anything was sent.
+    pub fn apply(&mut self, plan: &Plan) -> Result<(), Error> {
+        match plan {
+            Plan::Nothing => Ok(()),
+            Plan::Replace { wanted, existing_flags, .. } => self.replace(wanted, *existing_flags),
+            Plan::Remove { name } => self.remove(name),
+        }
     }
 
     fn replace(&mut self, wanted: &Table, existing_flags: Option<u32>) -> Result<(), Error> {

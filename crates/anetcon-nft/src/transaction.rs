@@ -57,3 +57,101 @@ impl Transaction {
         self.touched = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attribute::push;
+
+    const OWN: PortId = PortId(7);
+    const FOREIGN: u32 = 99;
+    const NEWRULE: u16 = kind::SUBSYSTEM << 8 | kind::NEWRULE;
+    const NEWGEN: u16 = kind::SUBSYSTEM << 8 | kind::NEWGEN;
+
+    /// An event: message type, sender's port, `nfgenmsg` and attributes.
+    fn take(
+        transaction: &mut Transaction,
+        changes: &mut Changes,
+        event: (u16, u32, Vec<u8>),
+    ) -> bool {
+        let (kind, portid, payload) = event;
+        let message = Message { kind, flags: 0, sequence: 0, portid, payload: &payload };
+        transaction.take(&message, "anetcon", OWN, changes).is_ok()
+    }
+
+    fn rule_in(family: u8, table: &str, portid: u32) -> (u16, u32, Vec<u8>) {
+        let mut payload = vec![family, 0, 0, 0];
+        push(&mut payload, 1, format!("{table}\0").as_bytes()).unwrap();
+        (NEWRULE, portid, payload)
+    }
+
+    fn generation(id: u32, portid: u32) -> (u16, u32, Vec<u8>) {
+        let mut payload = vec![0; 4];
+        push(&mut payload, 1, &id.to_be_bytes()).unwrap();
+        push(&mut payload, 2, &4242u32.to_be_bytes()).unwrap();
+        push(&mut payload, 3, b"nft\0").unwrap();
+        (NEWGEN, portid, payload)
+    }
+
+    fn after(events: Vec<(u16, u32, Vec<u8>)>) -> Changes {
+        let (mut transaction, mut changes) = Default::default();
+        for event in events {
+            assert!(take(&mut transaction, &mut changes, event));
+        }
+        changes
+    }
+
+    #[test]
+    fn a_foreign_change_of_our_table_has_an_author() {
+        let changes = after(vec![rule_in(1, "anetcon", FOREIGN), generation(5, FOREIGN)]);
+        let author = Author { tid: 4242, name: "nft".into(), generation: 5 };
+        assert_eq!(changes, Changes { touched: true, lost: false, authors: vec![author] });
+    }
+
+    #[test]
+    fn own_changes_and_other_tables_do_not_touch() {
+        let events = vec![
+            rule_in(1, "anetcon", OWN.0),
+            generation(5, OWN.0),
+            rule_in(1, "anetcon2", FOREIGN),
+            rule_in(2, "anetcon", FOREIGN),
+            generation(6, FOREIGN),
+        ];
+        assert_eq!(after(events), Changes::default());
+    }
+
+    #[test]
+    fn the_author_may_come_with_the_next_drain() {
+        let mut transaction = Transaction::default();
+        let (mut first, mut second) = (Changes::default(), Changes::default());
+        take(&mut transaction, &mut first, rule_in(1, "anetcon", FOREIGN));
+        assert!(first.touched && first.authors.is_empty());
+        take(&mut transaction, &mut second, generation(5, FOREIGN));
+        assert!(!second.touched);
+        assert_eq!(second.authors.len(), 1);
+    }
+
+    #[test]
+    fn after_a_loss_nobody_is_blamed() {
+        let (mut transaction, mut changes): (Transaction, Changes) = Default::default();
+        take(&mut transaction, &mut changes, rule_in(1, "anetcon", FOREIGN));
+        transaction.lose();
+        take(&mut transaction, &mut changes, generation(9, FOREIGN));
+        assert!(changes.authors.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_understood_is_an_error() {
+        let (mut transaction, mut changes): (Transaction, Changes) = Default::default();
+        let future = kind::SUBSYSTEM << 8 | (LAST_KNOWN + 1);
+        for event in [
+            (future, FOREIGN, rule_in(1, "anetcon", FOREIGN).2), // a message of a later kernel
+            (0x0100, FOREIGN, vec![0; 4]),                       // another subsystem
+            (NEWRULE, FOREIGN, vec![1, 0]),                      // cut header
+            (NEWRULE, FOREIGN, vec![1, 0, 0, 0, 9, 0, 1, 0]),    // cut attribute
+            (NEWRULE, FOREIGN, vec![1, 0, 0, 0]),                // no table
+        ] {
+            assert!(!take(&mut transaction, &mut changes, event));
+        }
+    }
+}

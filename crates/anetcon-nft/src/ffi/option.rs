@@ -1,7 +1,6 @@
 //! Socket options that nix does not have.
 
 use std::ffi::c_int;
-use std::mem;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
@@ -32,7 +31,7 @@ impl Plain for c_int {}
 
 fn get<T: Plain>(fd: BorrowedFd<'_>, name: c_int) -> Result<T, Errno> {
     let mut value = T::default();
-    let mut length = mem::size_of::<T>() as libc::socklen_t;
+    let mut length = size_of::<T>() as libc::socklen_t;
     // SAFETY: `value` is a plain number of `length` bytes that outlives the call; the kernel writes no more than
     // `length` bytes, and any bytes are a valid number.
     let result = unsafe {
@@ -56,7 +55,7 @@ fn set_netlink(fd: BorrowedFd<'_>, name: c_int) -> Result<(), Errno> {
             libc::SOL_NETLINK,
             name,
             (&raw const on).cast(),
-            mem::size_of::<c_int>() as libc::socklen_t,
+            size_of::<c_int>() as libc::socklen_t,
         )
     };
     Errno::result(result).map(drop)
