@@ -3,6 +3,13 @@
 //! A new case needs no code: add `NAME.toml`, run the test once with `ANETCON_BLESS=1`, which writes the
 //! missing or changed `.txt` files, and read what it wrote as the operator who made the mistake.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what cannot be read or found fails the test"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +50,10 @@ fn check(case: &Path) -> Option<String> {
         return Some(format!("{name} was accepted\n\n"));
     };
     assert!(!errors.diagnostics.is_empty(), "{name}: refused without a reason");
+    for diagnostic in &errors.diagnostics {
+        assert!(diagnostic.span.is_some(), "{name} has an error without a place: {diagnostic:?}");
+        assert!(diagnostic.help.is_some(), "{name} has an error without a remedy: {diagnostic:?}");
+    }
     let found = format!("{}\n", errors.render(name, &text, false));
     let expected_file = case.with_extension("txt");
     let expected = fs::read_to_string(&expected_file).unwrap_or_default();

@@ -1,5 +1,12 @@
 //! Properties of the configuration that hold for any input.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what cannot be read or found fails the test"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anetcon_core::config::{self, Config};

@@ -1,15 +1,17 @@
 //! What is wrong with a configuration, and how it is shown to the person who wrote it.
 
-use std::error::Error;
-use std::fmt;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use thiserror::Error;
 
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Everything that is wrong with one configuration, in the order of the text; never empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// As text it is the messages alone; [`ConfigErrors::render`] shows the places and remedies too.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}", messages(diagnostics))]
 pub struct ConfigErrors {
     /// The errors.
     pub diagnostics: Vec<Diagnostic>,
@@ -31,18 +33,11 @@ impl ConfigErrors {
     }
 }
 
-/// The messages alone, one per line; [`ConfigErrors::render`] shows the places too.
-impl fmt::Display for ConfigErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, diagnostic) in self.diagnostics.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "\n" };
-            write!(f, "{separator}{}", diagnostic.message)?;
-        }
-        Ok(())
-    }
+/// The messages alone, one per line.
+fn messages(diagnostics: &[Diagnostic]) -> String {
+    let messages: Vec<&str> = diagnostics.iter().map(|each| each.message.as_str()).collect();
+    messages.join("\n")
 }
-
-impl Error for ConfigErrors {}
 
 /// One error of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]

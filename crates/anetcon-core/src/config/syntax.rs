@@ -48,21 +48,18 @@ pub(super) fn report(mut problems: Vec<Error>, file: &str, errors: &mut Errors) 
     }
 }
 
-/// The complaint at its place, with the remedy of the `cause`.
+/// The `cause` at the place of the complaint: where a list was left open is seen only by what follows it.
 fn diagnostic(problem: &Error, cause: &Error, file: &str) -> Diagnostic {
     let span = problem.span();
     let message = match span.clone().and_then(|span| file.get(span)) {
-        Some(source) if problem.message() == "duplicate key" => {
+        Some(source) if cause.message() == "duplicate key" => {
             format!("not valid TOML: `{}` stands here for the second time", source.escape_debug())
         }
-        _ => format!("not valid TOML: {}", problem.message()),
+        _ => format!("not valid TOML: {}", cause.message()),
     };
-    let diagnostic = Diagnostic::new(message, span);
     let remedy = REMEDIES.iter().find(|(beginning, _)| cause.message().starts_with(beginning));
-    match remedy {
-        Some((_, remedy)) => diagnostic.help(*remedy),
-        None => diagnostic,
-    }
+    let remedy = remedy.map_or("the format is described at https://toml.io", |(_, remedy)| remedy);
+    Diagnostic::new(message, span).help(remedy)
 }
 
 fn line_of(span: Range<usize>, file: &str) -> usize {
