@@ -158,14 +158,22 @@ impl Agent {
     /// Waits until the agent has ended by itself or by a signal.
     pub fn wait_for_exit(&mut self) -> ExitStatus {
         let mut status = None;
-        assert!(
-            wait_for(|| {
-                status = self.exit_status();
-                status.is_some()
-            }),
-            "the agent does not end"
-        );
-        status.unwrap_or_else(|| panic!("an agent that ended has no status"))
+        wait_for(|| {
+            status = self.exit_status();
+            status.is_some()
+        });
+        status.unwrap_or_else(|| panic!("the agent does not end"))
+    }
+
+    /// How the agent ended, if it did; it can be started again then.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
+        let status =
+            child.try_wait().unwrap_or_else(|error| panic!("cannot wait for the agent: {error}"));
+        if status.is_some() {
+            self.child = None;
+        }
+        status
     }
 
     /// A request to the control socket.
@@ -232,16 +240,6 @@ impl Agent {
             let _ = child.kill();
             let _ = child.wait();
         }
-    }
-
-    fn exit_status(&mut self) -> Option<ExitStatus> {
-        let child = self.child.as_mut()?;
-        let status =
-            child.try_wait().unwrap_or_else(|error| panic!("cannot wait for the agent: {error}"));
-        if status.is_some() {
-            self.child = None;
-        }
-        status
     }
 }
 

@@ -121,12 +121,10 @@ impl Stage {
     fn start_agent(&mut self, screen: &mut Screen) -> Result<()> {
         screen.step("The agent finds it and puts its rules there")?;
         let start = Instant::now();
-        self.agent.start_again();
-        self.agent.wait_audited(1);
+        self.agent.spawn();
+        let status = screen.wait("the agent audits the router", || self.audited())?;
         let took = start.elapsed().as_secs_f64() * 1000.0;
         screen.say(&format!("anetcond started and audits the router after {took:.0} ms."))?;
-
-        let status = self.status()?;
         if status.nf_log_all_netns.set_by_us {
             screen.say("It set net.netfilter.nf_log_all_netns to 1 and will set it back.")?;
         }
@@ -139,6 +137,21 @@ impl Stage {
         let namespaces: Namespaces = serde_json::from_value(self.agent.get(paths::NAMESPACES))?;
         let namespace = namespaces.namespaces.first().context("the agent lists no namespace")?;
         screen.say(&format!("{} in a log line stands for {name}.", namespace.hash))
+    }
+
+    /// The status, once it says that the router is audited.
+    fn audited(&mut self) -> Result<Option<Status>> {
+        if let Some(status) = self.agent.exit_status() {
+            bail!("the agent ended with {status}");
+        }
+        match self.agent.request("GET", paths::STATUS) {
+            Ok(response) if response.code == 200 => {
+                let status: Status = serde_json::from_str(&response.body)?;
+                Ok((status.namespaces.audited == 1).then_some(status))
+            }
+            // Not there yet.
+            _ => Ok(None),
+        }
     }
 
     fn connect(&self, screen: &mut Screen) -> Result<()> {

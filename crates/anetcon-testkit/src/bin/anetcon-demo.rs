@@ -3,6 +3,8 @@
 //! xtask must build on a machine without libnftnl, so it cannot link the testkit; it builds this
 //! binary after its set-up and starts it with root's rights. Agent and CLI are found beside it.
 
+#![forbid(unsafe_code)]
+
 use std::env;
 use std::process::ExitCode;
 
