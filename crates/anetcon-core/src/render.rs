@@ -29,23 +29,22 @@ pub fn table(table: &Table) -> String {
     text
 }
 
-/// What separates the kernel from what is wanted: lines only wanted begin with `-`, lines only in the
-/// kernel with `+`, common ones with a space. Empty if both are the same.
+/// What a repair would do to the kernel's text: `-` before lines that are only in the kernel, `+` before
+/// lines that are only wanted, a space before common ones. Empty if both are the same.
 pub fn diff(wanted: Option<&Table>, observed: Option<&Table>) -> String {
     if wanted == observed {
         return String::new();
     }
     let (wanted, observed) = (wanted.map(table), observed.map(table));
-    let (wanted, observed) = (wanted.unwrap_or_default(), observed.unwrap_or_default());
-    let wanted: Vec<&str> = wanted.lines().collect();
-    let observed: Vec<&str> = observed.lines().collect();
-    let mut text = "--- wanted\n+++ kernel\n".to_owned();
+    let wanted: Vec<&str> = wanted.iter().flat_map(|text| text.lines()).collect();
+    let observed: Vec<&str> = observed.iter().flat_map(|text| text.lines()).collect();
+    let mut text = String::new();
     let (mut from, mut to) = (0, 0);
-    let end = (wanted.len(), observed.len());
-    for (left, right) in lcs::common(&wanted, &observed).into_iter().chain([end]) {
-        push_lines(&mut text, '-', wanted.get(from..left).unwrap_or_default());
-        push_lines(&mut text, '+', observed.get(to..right).unwrap_or_default());
-        push_lines(&mut text, ' ', wanted.get(left..=left).unwrap_or_default());
+    let end = (observed.len(), wanted.len());
+    for (left, right) in lcs::common(&observed, &wanted).into_iter().chain([end]) {
+        push_lines(&mut text, '-', observed.get(from..left).unwrap_or_default());
+        push_lines(&mut text, '+', wanted.get(to..right).unwrap_or_default());
+        push_lines(&mut text, ' ', observed.get(left..=left).unwrap_or_default());
         (from, to) = (left + 1, right + 1);
     }
     text
