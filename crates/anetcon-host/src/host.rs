@@ -118,10 +118,9 @@ impl Host {
         if name.is_root() {
             return Ok(NetnsRef::Root);
         }
-        self.path(name).map(NetnsRef::Path).ok_or_else(|| Error::Unknown {
-            name: name.clone(),
-            folders: self.folders(),
-        })
+        self.path(name)
+            .map(NetnsRef::Path)
+            .ok_or_else(|| Error::Unknown { name: name.clone(), folders: self.folders() })
     }
 
     fn path(&self, name: &NetnsName) -> Option<PathBuf> {

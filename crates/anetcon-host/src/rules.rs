@@ -42,12 +42,14 @@ impl NetnsRules {
     ///
     /// # Errors
     /// If the kernel does not tell their cookie, or tokio (whose runtime must be the caller's) cannot watch the monitor.
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe; a Monitor owns its descriptor for good"
+    )]
     pub fn adopt(name: NetnsName, socket: RulesSocket, monitor: Monitor) -> Result<Self, Error> {
-        let cookie = socket
-            .cookie()
-            .map_err(|source| Error::Nft { name: name.clone(), source })?;
-        let monitor = AsyncFd::new(monitor)
-            .map_err(|source| Error::Events { name: name.clone(), source })?;
+        let cookie = socket.cookie().map_err(|source| Error::Nft { name: name.clone(), source })?;
+        let monitor =
+            AsyncFd::new(monitor).map_err(|source| Error::Events { name: name.clone(), source })?;
         Ok(Self { name, cookie, socket, monitor })
     }
 

@@ -3,7 +3,7 @@
 //! Events are hints. They say that a look is worth it; what is in force only a dump can tell. So anything that is
 //! lost or not understood counts as a change.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use anetcon_core::netns::NetnsCookie;
 
@@ -108,6 +108,13 @@ impl Changes {
         self.touched = true;
         self.lost = true;
         transaction.lose();
+    }
+}
+
+/// For tokio's `AsyncFd`, which asks for it.
+impl AsRawFd for Monitor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anetcon_api::{
-    Diff, NamespaceDetail, NamespaceDiff, Happening, Link, Reload, RuleCounter, Schema,
+    Diff, Happening, Link, NamespaceDetail, NamespaceDiff, Reload, RuleCounter, Schema,
 };
 use anetcon_core::config::Config;
 use anetcon_core::netns::NetnsName;
@@ -126,7 +126,7 @@ impl Agent {
             namespace: self.registry.namespace(name)?,
             rules: None,
             counters: Vec::new(),
-            networks: config.networks_of(name).iter().map(ToString::to_string).collect(),
+            networks: networks(&config, name),
             prefixes: Kind::ALL.iter().filter_map(|&kind| prefixes.full(kind, name).ok()).collect(),
             links: Vec::new(),
             unreadable: Vec::new(),
@@ -180,8 +180,7 @@ impl Agent {
             tracing::warn!(error = %format_args!("{error:#}"), "the log level stays as it was");
         }
         let now = clock::now();
-        let in_force =
-            InForce { config, file: loaded.file, loaded: now.clone(), last_error: None };
+        let in_force = InForce { config, file: loaded.file, loaded: now.clone(), last_error: None };
         let file = in_force.file.as_ref().map(|file| file.display().to_string());
         self.change(|old| *old = in_force);
         tracing::info!(changes = changes.join(", "), "configuration reloaded");
@@ -212,6 +211,11 @@ impl Agent {
     fn change(&self, change: impl FnOnce(&mut InForce)) {
         change(&mut self.in_force.lock().unwrap_or_else(PoisonError::into_inner));
     }
+}
+
+fn networks(config: &Config, name: &NetnsName) -> Vec<String> {
+    let networks = config.networks.get(name.as_str()).into_iter().flatten();
+    networks.map(ToString::to_string).collect()
 }
 
 fn describe(inspection: Inspection, detail: &mut NamespaceDetail) {

@@ -43,10 +43,6 @@ Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not run, 2 wrong usage, 78 
 impl Args {
     /// What the command line puts over the file.
     pub fn overrides(&self) -> Overrides {
-        Overrides {
-            namespaces: self.namespaces.clone(),
-            period: self.period,
-            debug: self.verbose,
-        }
+        Overrides { namespaces: self.namespaces.clone(), period: self.period, debug: self.verbose }
     }
 }

@@ -128,7 +128,7 @@ fn tell(registry: &Registry, event: &Event) {
             tracing::error!("{event}");
             Happening::LogWriteError { error: error.clone() }
         }
-        Event::Recovered { unwritten } => {
+        Event::Recovered { unwritten, .. } => {
             tracing::warn!("{event}");
             Happening::LogWriteRecovered { unwritable_lines: *unwritten }
         }

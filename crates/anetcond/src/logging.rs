@@ -39,7 +39,11 @@ pub fn start(
     let (filter, handle) = reload::Layer::new(level(debug));
     let file = file.map(open).transpose()?;
     let to_file = file.map(|file| fmt::layer().with_ansi(false).with_writer(Arc::new(file)));
-    tracing_subscriber::registry().with(filter).with(main_layer(journal_stream)).with(to_file).init();
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(main_layer(journal_stream))
+        .with(to_file)
+        .init();
     Ok(Verbosity(handle))
 }
 

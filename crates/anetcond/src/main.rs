@@ -16,6 +16,7 @@ mod registry;
 mod run;
 mod settings;
 mod status;
+mod stub;
 mod supervisor;
 mod worker;
 

@@ -29,14 +29,14 @@ pub struct Registry {
     events: broadcast::Sender<Event>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     namespaces: BTreeMap<NetnsName, Entry>,
     repairs: VecDeque<Repair>,
     repairs_total: u64,
     /// Connections of namespaces that are gone, so that totals never fall.
     gone: Connections,
-    nf_log: Option<NfLogAllNetns>,
+    nf_log: NfLogAllNetns,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +54,16 @@ struct Entry {
 impl Registry {
     /// A registry that knows nothing yet.
     pub fn new() -> Self {
-        Self { known: Mutex::default(), events: broadcast::Sender::new(EVENT_BACKLOG) }
+        let unread =
+            NfLogAllNetns { value: None, ok: false, set_by_us: false, resets: 0, error: None };
+        let known = Known {
+            namespaces: BTreeMap::new(),
+            repairs: VecDeque::new(),
+            repairs_total: 0,
+            gone: Connections::default(),
+            nf_log: unread,
+        };
+        Self { known: Mutex::new(known), events: broadcast::Sender::new(EVENT_BACKLOG) }
     }
 
     /// Everything that happens from now on.
@@ -142,11 +151,11 @@ impl Registry {
 
     /// What is known of net.netfilter.nf_log_all_netns.
     pub fn set_nf_log(&self, state: NfLogAllNetns) {
-        self.known().nf_log = Some(state);
+        self.known().nf_log = state;
     }
 
     /// As last set by [`set_nf_log`](Self::set_nf_log).
-    pub fn nf_log(&self) -> Option<NfLogAllNetns> {
+    pub fn nf_log(&self) -> NfLogAllNetns {
         self.known().nf_log.clone()
     }
 

@@ -110,11 +110,6 @@ pub fn changes(old: &Config, new: &Config) -> Vec<String> {
         .collect()
 }
 
-/// Whether a value can only be taken up by a new agent.
-pub fn needs_restart(old: &Config, new: &Config) -> bool {
-    KEYS.iter().any(|key| key.restart && (key.show)(old) != (key.show)(new))
-}
-
 struct Key {
     name: &'static str,
     show: fn(&Config) -> String,

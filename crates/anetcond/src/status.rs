@@ -62,22 +62,22 @@ fn problems(status: &Status) -> Vec<String> {
         nf_log(&status.nf_log_all_netns),
         log(&status.log),
         (status.namespaces.fighting > 0).then(|| {
-            format!("somebody keeps changing our rules in {} namespaces", status.namespaces.fighting)
+            format!(
+                "somebody keeps changing our rules in {} namespaces",
+                status.namespaces.fighting
+            )
         }),
-        status
-            .configuration
-            .last_error
-            .as_ref()
-            .map(|_| "the configuration could not be reloaded; the one before is in force".to_owned()),
+        status.configuration.last_error.as_ref().map(|_| {
+            "the configuration could not be reloaded; the one before is in force".to_owned()
+        }),
     ];
     checks.into_iter().flatten().collect()
 }
 
 fn nf_log(state: &NfLogAllNetns) -> Option<String> {
     let why = state.error.as_deref().map_or_else(String::new, |error| format!(": {error}"));
-    (!state.ok).then(|| {
-        format!("lines are being lost: net.netfilter.nf_log_all_netns is not 1{why}")
-    })
+    (!state.ok)
+        .then(|| format!("lines are being lost: net.netfilter.nf_log_all_netns is not 1{why}"))
 }
 
 fn log(log: &LogStatus) -> Option<String> {

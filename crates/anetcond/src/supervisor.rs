@@ -18,10 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
-pub use self::orders::{Order, Reconfigured};
+pub use self::orders::{Answers, Order, Reconfigured};
 use crate::hashes::HashFile;
 use crate::registry::Registry;
-use crate::worker::{Command, Worker};
+use crate::worker::{Command, Worker, answer};
 
 /// How many commands may wait for one worker. It answers each before the next, so few ever do.
 const COMMANDS: usize = 16;
@@ -82,14 +82,14 @@ impl Supervisor {
                     Some(Order::Refresh(done)) => self.refresh(done),
                     Some(Order::Inspect(which, done)) => self.inspect(which.as_ref(), done),
                     Some(Order::Reconfigure(config, done)) => {
-                        drop(done.send(self.reconfigure(config).await));
+                        answer(done, self.reconfigure(config).await);
                         if sweep.period() != self.config.period {
                             sweep = ticks(self.config.period);
                         }
                     }
                     Some(Order::Stop(done)) => {
                         self.release(|_| true).await;
-                        drop(done.send(()));
+                        answer(done, ());
                         return;
                     }
                     None => return,

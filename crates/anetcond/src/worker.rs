@@ -9,11 +9,11 @@ mod report;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use crate::stub::schedule::{self, Schedule};
 use anetcon_core::config::Config;
 use anetcon_core::desired;
 use anetcon_core::netns::NetnsName;
 use anetcon_core::observed::Observed;
-use anetcon_core::schedule::{self, Schedule};
 use anetcon_core::tally::Tally;
 use anetcon_host::{Changes, FileId, Host, Link, NetnsRules};
 use anyhow::Context as _;
@@ -75,7 +75,8 @@ impl Worker {
         registry: Arc<Registry>,
         config: Arc<Config>,
     ) -> Self {
-        let seed = name.as_str().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
+        let seed =
+            name.as_str().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
         Self {
             name,
             host,
@@ -194,7 +195,8 @@ impl Worker {
 
     fn wait(&mut self, outcome: schedule::Pass) {
         let now = Instant::now();
-        self.not_before = now + self.schedule.after(outcome, now.saturating_duration_since(self.began));
+        self.not_before =
+            now + self.schedule.after(outcome, now.saturating_duration_since(self.began));
     }
 
     async fn obey(&mut self, command: Command) -> ControlFlow<()> {
@@ -300,7 +302,7 @@ async fn until(due: Option<Instant>) {
     }
 }
 
-/// Who asked may have given up meanwhile.
-fn answer<T>(to: oneshot::Sender<T>, what: T) {
-    drop(to.send(what));
+/// Answers, if whoever asked has not given up meanwhile.
+pub fn answer<T>(to: oneshot::Sender<T>, what: T) {
+    let _ = to.send(what);
 }

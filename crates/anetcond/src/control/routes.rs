@@ -7,6 +7,7 @@ use anetcon_api::{
 };
 use anetcon_core::netns::{NetnsName, ROOT};
 use axum::body::{Body, Bytes};
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -67,9 +68,15 @@ struct Which {
     namespace: Option<String>,
 }
 
-async fn diff(State(agent): State<Arc<Agent>>, which: Option<Query<Which>>) -> Answer<Diff> {
-    let name = which.and_then(|Query(which)| which.namespace);
-    let name = name.map(|name| selected(&agent, &name)).transpose()?;
+async fn diff(
+    State(agent): State<Arc<Agent>>,
+    which: Result<Query<Which>, QueryRejection>,
+) -> Answer<Diff> {
+    let Query(which) = which.map_err(|rejection| {
+        let help = Some("the one parameter is `namespace`");
+        Refused::new(StatusCode::BAD_REQUEST, rejection.body_text(), help)
+    })?;
+    let name = which.namespace.map(|name| selected(&agent, &name)).transpose()?;
     agent.diff(name).await.map(Json).ok_or_else(Refused::unavailable)
 }
 
@@ -113,7 +120,8 @@ async fn next_line(events: &mut Receiver<Event>) -> Option<Bytes> {
 }
 
 async fn unknown_path() -> Refused {
-    let help = Some("the paths are /v1/status, /v1/namespaces[/NAME], /v1/diff, /v1/watch and /v1/reload");
+    let help =
+        Some("the paths are /v1/status, /v1/namespaces[/NAME], /v1/diff, /v1/watch and /v1/reload");
     Refused::new(StatusCode::NOT_FOUND, "there is no such path", help)
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Handle, PATIENCE, Supervisor};
-use crate::worker::{Command, Inspection};
+use crate::worker::{Command, Inspection, answer};
 
 /// An order, with the way back for its answer.
 #[derive(Debug)]
@@ -40,8 +40,8 @@ impl Supervisor {
     pub(super) fn refresh(&self, done: oneshot::Sender<()>) {
         let asked = self.ask(|_| true, Command::Refresh);
         tokio::spawn(async move {
-            asked.await;
-            drop(done.send(()));
+            asked.answers().await;
+            answer(done, ());
         });
     }
 
@@ -53,7 +53,7 @@ impl Supervisor {
     ) {
         let asked = self.ask(|name| which.is_none_or(|which| which == name), Command::Inspect);
         tokio::spawn(async move {
-            drop(done.send(asked.await));
+            answer(done, asked.answers().await);
         });
     }
 
@@ -71,15 +71,15 @@ impl Supervisor {
         self.config = config;
         let configure =
             |done| Command::Configure(Arc::clone(&self.config), Arc::clone(&self.host), done);
-        self.ask(|_| true, configure).await;
+        self.ask(|_| true, configure).answers().await;
         let (added, gone) = self.take_stock().await;
-        self.ask(|name| added.contains(name), Command::Sweep).await;
+        self.ask(|name| added.contains(name), Command::Sweep).answers().await;
         Ok(Reconfigured { added, removed: [removed, gone].concat() })
     }
 
     /// Removes our table from the chosen namespaces and ends their workers.
     pub(super) async fn release(&mut self, chosen: impl Fn(&NetnsName) -> bool) -> Vec<NetnsName> {
-        let answers = self.ask(chosen, Command::Release).await;
+        let answers = self.ask(chosen, Command::Release).answers().await;
         for (name, answer) in &answers {
             match answer {
                 Some(Ok(())) => tracing::info!(netns = %name, "rules removed, no longer audited"),
@@ -93,27 +93,33 @@ impl Supervisor {
         answers.into_iter().map(|(name, _)| name).collect()
     }
 
-    /// Sends a command to every chosen worker, now. The future ends when all have answered or their time is up.
-    pub(super) fn ask<T: Send + 'static>(
+    /// Sends a command to every chosen worker, now.
+    pub(super) fn ask<T>(
         &self,
         chosen: impl Fn(&NetnsName) -> bool,
         command: impl Fn(oneshot::Sender<T>) -> Command,
-    ) -> impl Future<Output = Answers<T>> + Send + use<T> {
-        let asked: Vec<(NetnsName, oneshot::Receiver<T>)> = self
-            .workers
-            .iter()
-            .filter(|(name, _)| chosen(name))
-            .map(|(name, worker)| (name.clone(), worker.send(&command)))
-            .collect();
-        let deadline = Instant::now() + PATIENCE;
-        async move {
-            let mut answers = Vec::with_capacity(asked.len());
-            for (name, receiver) in asked {
-                let answer = timeout_at(deadline, receiver).await.ok().and_then(Result::ok);
-                answers.push((name, answer));
-            }
-            answers
+    ) -> Asked<T> {
+        let chosen = self.workers.iter().filter(|(name, _)| chosen(name));
+        let answers = chosen.map(|(name, worker)| (name.clone(), worker.send(&command))).collect();
+        Asked { answers, deadline: Instant::now() + PATIENCE }
+    }
+}
+
+/// A command on its way to several workers.
+pub(super) struct Asked<T> {
+    answers: Vec<(NetnsName, oneshot::Receiver<T>)>,
+    deadline: Instant,
+}
+
+impl<T> Asked<T> {
+    /// Waits until all have answered or their time is up.
+    async fn answers(self) -> Answers<T> {
+        let mut answers = Vec::with_capacity(self.answers.len());
+        for (name, receiver) in self.answers {
+            let answer = timeout_at(self.deadline, receiver).await.ok().and_then(Result::ok);
+            answers.push((name, answer));
         }
+        answers
     }
 }
 
