@@ -81,9 +81,8 @@ impl Diagnostic {
 
 /// The span cut to the text and to whole characters: outside of them the renderer would panic.
 fn within(span: &Range<usize>, text: &str) -> Range<usize> {
-    let boundary = |at: usize| {
-        (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default()
-    };
+    let boundary =
+        |at: usize| (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
     boundary(span.start)..boundary(span.end.max(span.start))
 }
 

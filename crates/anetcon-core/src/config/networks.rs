@@ -50,15 +50,8 @@ pub(super) fn networks(name: &str, list: &Placed<Vec<Text>>, errors: &mut Errors
     }
     let networks: Vec<IpNet> =
         list.value.iter().filter_map(|text| errors.keep(network(text))).collect();
-    merge(&networks)
-}
-
-/// The smallest sorted list of networks that covers the same addresses, IPv4 first.
-fn merge(networks: &[IpNet]) -> Vec<IpNet> {
-    let truncated: Vec<IpNet> = networks.iter().map(IpNet::trunc).collect();
-    let mut merged = IpNet::aggregate(&truncated);
-    merged.sort();
-    merged
+    // Host bits go, overlapping and adjacent networks become one, IPv4 comes first.
+    IpNet::aggregate(&networks)
 }
 
 fn network(text: &Text) -> Result<IpNet, Diagnostic> {
