@@ -2,7 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 
 use anyhow::Context;
@@ -33,8 +33,10 @@ impl Peer {
 /// Lets root and group adm connect, and nobody else: whoever can connect may read.
 pub fn restrict(path: &Path) -> anyhow::Result<()> {
     let group = Group::from_name(READERS).ok().flatten().map(|group| group.gid.as_raw());
-    // Without the group, or without the right to give files to it, root alone may connect.
-    let shared = group.is_some_and(|gid| chown(path, None, Some(gid)).is_ok());
+    // Without the group, or without the right to give files to it, root alone may connect. The service runs
+    // with this group already and may not call chown(2) at all.
+    let belongs = |gid| fs::metadata(path).is_ok_and(|file| file.gid() == gid);
+    let shared = group.is_some_and(|gid| belongs(gid) || chown(path, None, Some(gid)).is_ok());
     let mode = if shared { 0o660 } else { 0o600 };
     fs::set_permissions(path, Permissions::from_mode(mode))
         .with_context(|| format!("cannot restrict access to {}", path.display()))
