@@ -83,43 +83,50 @@ impl Monitor {
     pub fn drain(&mut self, table: &str, own: PortId) -> Result<Changes, Error> {
         let mut changes = Changes::default();
         loop {
-            let taken = match self.socket.receive() {
-                Ok(None) => return Ok(changes),
-                Ok(Some(datagram)) => message::split(datagram).and_then(|messages| {
-                    messages.iter().try_for_each(|message| {
-                        self.transaction.take(message, table, own, &mut changes)
-                    })
-                }),
-                Err(Error::Overrun) => {
-                    changes.lose(&mut self.transaction);
-                    continue;
+            let understood = match self.socket.receive() {
+                Ok(Some(datagram)) => {
+                    take(&mut self.transaction, datagram, table, own, &mut changes)
                 }
+                Ok(None) => break,
+                Err(Error::Overrun) => false,
                 Err(error) => return Err(error),
             };
-            if taken.is_err() {
-                changes.lose(&mut self.transaction);
+            if !understood {
+                self.transaction.tear();
+                changes.lost = true;
+                changes.touched = true;
             }
         }
+        self.transaction.settle();
+        Ok(changes)
     }
 }
 
-impl Changes {
-    fn lose(&mut self, transaction: &mut Transaction) {
-        self.touched = true;
-        self.lost = true;
-        transaction.lose();
+/// Takes in the messages of a datagram; false if one of them was not understood. The others still count.
+fn take(
+    transaction: &mut Transaction,
+    datagram: &[u8],
+    table: &str,
+    own: PortId,
+    changes: &mut Changes,
+) -> bool {
+    let Ok(messages) = message::split(datagram) else { return false };
+    let mut understood = true;
+    for message in messages {
+        understood &= transaction.take(&message, table, own, changes).is_ok();
+    }
+    understood
+}
+
+impl AsFd for Monitor {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
 /// For tokio's `AsyncFd`, which asks for it.
 impl AsRawFd for Monitor {
     fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl AsFd for Monitor {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.as_fd().as_raw_fd()
     }
 }

@@ -17,8 +17,8 @@ use nix::sys::socket::{
 use crate::error::Error;
 use crate::ffi;
 
-/// Upper limit of what may wait for us in the kernel. It is a limit, not an allocation.
-const RECEIVE_BUFFER: usize = 1 << 20;
+/// Upper limit of what may wait for us in the kernel, and of what we send at once. It is a limit, not an allocation.
+const QUEUE: usize = 1 << 20;
 /// Larger than any datagram: a dump uses up to 32 KiB, an event one page, and only one message may be larger.
 const DATAGRAM: usize = 128 << 10;
 
@@ -71,8 +71,11 @@ impl Socket {
     }
 
     fn prepare(fd: OwnedFd) -> Result<Self, Error> {
-        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+        // Without privileges in the first user namespace only the system's limit can be had (net.core.rmem_max).
+        setsockopt(&fd, sockopt::RcvBufForce, &QUEUE)
+            .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &QUEUE))
             .map_err(failed("enlarge the receive buffer"))?;
+        allow_sending(&fd, QUEUE)?;
         ffi::explain_errors(fd.as_fd()).map_err(failed("ask for explained errors"))?;
         Ok(Self { fd, buffer: ffi::Buffer::new(DATAGRAM) })
     }
@@ -94,9 +97,9 @@ impl Socket {
     /// Sends the pages as one datagram.
     pub(crate) fn send(&self, pages: &[&[u8]]) -> Result<(), Error> {
         let length: usize = pages.iter().map(|page| page.len()).sum();
-        // The kernel refuses a datagram larger than the send buffer (EMSGSIZE). It doubles the number it is given.
-        setsockopt(&self.fd, sockopt::SndBufForce, &length.max(RECEIVE_BUFFER))
-            .map_err(failed("enlarge the send buffer"))?;
+        if length > QUEUE {
+            allow_sending(&self.fd, length)?;
+        }
         let slices: Vec<_> = pages.iter().map(|page| IoSlice::new(page)).collect();
         let kernel = NetlinkAddr::new(0, 0);
         let send =
@@ -139,6 +142,13 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// The kernel refuses a datagram larger than the send buffer (`EMSGSIZE`). It doubles the number it is given.
+fn allow_sending(fd: &OwnedFd, length: usize) -> Result<(), Error> {
+    setsockopt(fd, sockopt::SndBufForce, &length)
+        .or_else(|_| setsockopt(fd, sockopt::SndBuf, &length))
+        .map_err(failed("enlarge the send buffer"))
 }
 
 fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {

@@ -1,6 +1,6 @@
 //! The socket with which one namespace's table is read and written.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use anetcon_core::netns::NetnsCookie;
 use anetcon_core::observed::Observed;
@@ -134,5 +134,12 @@ impl RulesSocket {
 impl AsFd for RulesSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// As for [`Monitor`](crate::Monitor).
+impl AsRawFd for RulesSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_fd().as_raw_fd()
     }
 }

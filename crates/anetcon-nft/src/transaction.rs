@@ -16,6 +16,8 @@ const LAST_KNOWN: u16 = 33;
 pub(crate) struct Transaction {
     /// Somebody else changed our table in it.
     touched: bool,
+    /// Events were lost, and where is not known: what waits in the socket may be the end of another transaction.
+    torn: bool,
 }
 
 impl Transaction {
@@ -30,11 +32,11 @@ impl Transaction {
         let number = message.nf_tables().filter(|&number| number <= LAST_KNOWN);
         let number = number.ok_or(Malformed("event"))?;
         let (family, attributes) = message.body()?;
-        if message.portid == own.0 {
-            return Ok(());
-        }
         if number == kind::NEWGEN {
             return self.end(attributes, changes);
+        }
+        if message.portid == own.0 {
+            return Ok(());
         }
         if family == NFPROTO_INET && decode::table_of(attributes)? == table {
             self.touched = true;
@@ -46,15 +48,22 @@ impl Transaction {
     fn end(&mut self, attributes: &[u8], changes: &mut Changes) -> Result<(), Malformed> {
         let touched = std::mem::take(&mut self.touched);
         let decode::Generation { id, tid, name } = decode::generation(attributes)?;
-        if touched {
+        if touched && !self.torn {
             changes.authors.push(Author { tid, name, generation: id });
         }
         Ok(())
     }
 
-    /// Messages were lost, maybe the end of this one: the next author must not be blamed for it.
-    pub(crate) fn lose(&mut self) {
-        self.touched = false;
+    /// Events were lost: nobody may be blamed until the socket is empty.
+    pub(crate) fn tear(&mut self) {
+        self.torn = true;
+    }
+
+    /// All events that waited were taken in: what comes next follows in order.
+    pub(crate) fn settle(&mut self) {
+        if std::mem::take(&mut self.torn) {
+            self.touched = false;
+        }
     }
 }
 
@@ -134,10 +143,17 @@ mod tests {
     #[test]
     fn after_a_loss_nobody_is_blamed() {
         let (mut transaction, mut changes): (Transaction, Changes) = Default::default();
+        // The end of the first one and the begin of the second one are missing.
+        transaction.tear();
         take(&mut transaction, &mut changes, rule_in(1, "anetcon", FOREIGN));
-        transaction.lose();
         take(&mut transaction, &mut changes, generation(9, FOREIGN));
+        take(&mut transaction, &mut changes, rule_in(1, "anetcon", FOREIGN));
+        transaction.settle();
+        take(&mut transaction, &mut changes, generation(11, FOREIGN));
         assert!(changes.authors.is_empty());
+        take(&mut transaction, &mut changes, rule_in(1, "anetcon", FOREIGN));
+        take(&mut transaction, &mut changes, generation(12, FOREIGN));
+        assert_eq!(changes.authors.len(), 1);
     }
 
     #[test]

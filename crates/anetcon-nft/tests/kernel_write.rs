@@ -26,7 +26,7 @@ fn without_networks_there_are_two_rules() {
         &wanted(&[]),
         r#"table inet anetcon {
 	chain anetcon {
-		type nat hook postrouting priority -150; policy accept;
+		type nat hook postrouting priority mangle; policy accept;
 		meta l4proto tcp ct state new ct status dnat counter packets 0 bytes 0 log prefix "[ANETCON][D][5d41402a] " comment "anetcon float"
 		meta l4proto tcp ct state new ct status ! dnat counter packets 0 bytes 0 log prefix "[ANETCON][X][5d41402a] " comment "anetcon nat"
 	}
@@ -53,7 +53,7 @@ fn networks_of_both_families_are_sets() {
 	}
 
 	chain anetcon {
-		type nat hook postrouting priority -150; policy accept;
+		type nat hook postrouting priority mangle; policy accept;
 		meta l4proto tcp ct state new ct status dnat ip daddr @networks4 counter packets 0 bytes 0 log prefix "[ANETCON][D][5d41402a] " comment "anetcon float ipv4"
 		meta l4proto tcp ct state new ct status dnat ip6 daddr @networks6 counter packets 0 bytes 0 log prefix "[ANETCON][D][5d41402a] " comment "anetcon float ipv6"
 		meta l4proto tcp ct state new ct status ! dnat ip saddr @networks4 counter packets 0 bytes 0 log prefix "[ANETCON][X][5d41402a] " comment "anetcon nat ipv4"
@@ -118,7 +118,7 @@ fn ranges_at_the_ends_and_side_by_side_are_kept() {
     let wanted = wanted(&networks);
     let mut place = Place::with("nft-ranges", &wanted);
     let listing = place.listing();
-    assert!(listing.contains("0.0.0.0/8, 10.0.0.0/7"), "{listing}");
+    assert!(listing.contains("0.0.0.0/8, 10.0.0.0/8,"), "{listing}");
     assert!(listing.contains("240.0.0.0/4 }"), "{listing}");
     assert!(listing.contains("elements = { ff00::/8 }"), "{listing}");
     assert_eq!(place.table(), Some(wanted));
@@ -176,13 +176,17 @@ fn a_refused_batch_names_the_object_and_changes_nothing() {
     register.chains[0].rules[0].exprs[0] =
         Expr::Meta { key: 9999, dreg: anetcon_core::expr::REG_1 };
     for (bad, named, because) in [
-        (lookup, "rule `anetcon nat ipv4`", Errno::ENOENT),
-        (hook, "chain `anetcon`", Errno::ENOENT),
-        (overlap, "elements of set `networks4`", Errno::ENOTEMPTY),
-        (register, "rule `anetcon float ipv4`", Errno::EOPNOTSUPP),
+        (lookup, "rule `anetcon nat ipv4`", &[Errno::ENOENT][..]),
+        (hook, "chain `anetcon`", &[Errno::ENOENT]),
+        // Which of two depends on the kernel.
+        (overlap, "elements of set `networks4`", &[Errno::EEXIST, Errno::ENOTEMPTY]),
+        (register, "rule `anetcon float ipv4`", &[Errno::EOPNOTSUPP, Errno::ERANGE]),
     ] {
         match place.write(&bad).unwrap_err() {
-            Error::Refused { object, errno, .. } => assert_eq!((&*object, errno), (named, because)),
+            Error::Refused { object, errno, .. } => {
+                assert_eq!(object, named);
+                assert!(because.contains(&errno), "{object}: {errno}");
+            }
             other => panic!("{other:?}"),
         }
         assert_eq!(place.rules.observe("anetcon").unwrap(), before);
@@ -197,14 +201,14 @@ fn what_cannot_be_written_is_refused_before_anything_is_sent() {
     let changes: [(&str, fn(&mut Table)); 6] = [
         ("table `a\0b`", |table| table.name = "a\0b".into()),
         ("chain `c\0d`", |table| table.chains[0].name = "c\0d".into()),
-        ("set `networks4`", |table| table.sets[0].name = "s".repeat(300)),
-        ("a rule", |table| table.chains[0].rules[0].comment = Some("x".repeat(200))),
+        ("set `sss", |table| table.sets[0].name = "s".repeat(300)),
+        ("rule `xxx", |table| table.chains[0].rules[0].comment = Some("x".repeat(200))),
         ("rule `anetcon float ipv4`", |table| {
             table.chains[0].rules[0].exprs.push(Expr::Other { name: "x".into(), data: vec![] });
         }),
-        ("elements", |table| table.sets[0].elements[0].foreign = true),
+        ("elements of set `networks4`", |table| table.sets[0].elements[0].foreign = true),
     ];
-    for (_, change) in changes {
+    for (object, change) in changes {
         let mut bad = good.clone();
         change(&mut bad);
         let error = place
@@ -212,6 +216,7 @@ fn what_cannot_be_written_is_refused_before_anything_is_sent() {
             .apply(&Plan::Replace { wanted: bad, existing_flags: Some(0), drift: Vec::new() })
             .unwrap_err();
         assert!(matches!(error, Error::Unwritable { .. }), "{error:?}");
+        assert!(error.to_string().starts_with(&format!("cannot write {object}")), "{error}");
         assert!(!error.retry());
         assert_eq!(place.rules.observe("anetcon").unwrap(), before);
     }
@@ -273,7 +278,7 @@ fn other_names_and_priorities_are_written_too() {
     let mut place = Place::with("nft-names", &wanted);
     let listing = place.nft(&["list", "table", "inet", "watch"]);
     assert!(listing.contains("chain new-connections {"), "{listing}");
-    assert!(listing.contains("hook postrouting priority srcnat - 50;"), "{listing}");
+    assert!(listing.contains("hook postrouting priority security;"), "{listing}");
     assert_eq!(place.plan(&wanted), Plan::Nothing);
     assert_eq!(place.rules.tables().unwrap(), ["watch"]);
 }
