@@ -1,0 +1,50 @@
+//! The commands, one file each: its arguments, its help, and what it does.
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::exit::{Exit, Failure};
+
+mod check;
+mod completion;
+mod diff;
+mod list;
+mod purge;
+mod reload;
+mod show;
+mod status;
+mod watch;
+
+/// What can be asked for.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Status(status::Arguments),
+    List(list::Arguments),
+    Show(show::Arguments),
+    Check(check::Arguments),
+    Diff(diff::Arguments),
+    Reload(reload::Arguments),
+    Watch(watch::Arguments),
+    Purge(purge::Arguments),
+    Completion(completion::Arguments),
+}
+
+impl Command {
+    /// Do it.
+    ///
+    /// # Errors
+    /// There is no result; the failure knows its exit code.
+    pub fn run(&self, context: &Context) -> Result<Exit, Failure> {
+        match self {
+            Self::Status(arguments) => status::run(context, arguments),
+            Self::List(arguments) => list::run(context, arguments),
+            Self::Show(arguments) => show::run(context, arguments),
+            Self::Check(arguments) => check::run(context, arguments),
+            Self::Diff(arguments) => diff::run(context, arguments),
+            Self::Reload(_) => reload::run(context),
+            Self::Watch(_) => watch::run(context),
+            Self::Purge(arguments) => purge::run(context, arguments),
+            Self::Completion(arguments) => completion::run(context, arguments),
+        }
+    }
+}

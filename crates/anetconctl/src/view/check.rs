@@ -1,0 +1,177 @@
+//! What a check found.
+
+use std::path::Path;
+
+use anetcon_api::Schema;
+use anetcon_core::config::{Config, ConfigErrors, Diagnostic, NetworksScope, Writer};
+use anetcon_core::netns::NetnsName;
+use serde::Serialize;
+
+use super::clean::word;
+use super::columns::{Cell, aligned};
+use super::style::{BAD, BOLD, GOOD, paint};
+
+/// As many namespaces as are listed; `--json` lists all.
+const SHOWN: usize = 20;
+
+/// A good configuration and what it means here and now.
+#[derive(Debug, Serialize)]
+pub struct Good {
+    schema: Schema,
+    ok: bool,
+    file: Option<String>,
+    /// How many namespaces there are, the root one included.
+    existing: usize,
+    /// Those of them that are selected.
+    selected: Vec<String>,
+    /// Those of the selected that cannot be audited.
+    pub refused: Vec<Refused>,
+}
+
+/// A namespace that cannot be audited with this configuration.
+#[derive(Debug, Serialize)]
+pub struct Refused {
+    /// Which one.
+    pub namespace: String,
+    /// Why.
+    pub error: String,
+}
+
+impl Good {
+    /// The document; `ok` if nothing is refused.
+    pub fn new(
+        file: Option<&Path>,
+        existing: usize,
+        selected: &[&NetnsName],
+        refused: Vec<Refused>,
+    ) -> Self {
+        let selected = selected.iter().map(ToString::to_string).collect();
+        Self {
+            schema: Schema,
+            ok: refused.is_empty(),
+            file: name(file),
+            existing,
+            selected,
+            refused,
+        }
+    }
+}
+
+/// A bad configuration.
+#[derive(Debug, Serialize)]
+pub struct Bad {
+    schema: Schema,
+    ok: bool,
+    file: Option<String>,
+    errors: Vec<Mistake>,
+}
+
+/// One of its errors.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Mistake {
+    message: String,
+    /// Counted from 1, the column in characters; `None` if it is not about a place in the file.
+    line: Option<usize>,
+    column: Option<usize>,
+    help: Option<String>,
+}
+
+impl Bad {
+    /// The document.
+    pub fn new(file: Option<&Path>, text: &str, errors: &ConfigErrors) -> Self {
+        let errors = errors.diagnostics.iter().map(|error| mistake(text, error)).collect();
+        Self { schema: Schema, ok: false, file: name(file), errors }
+    }
+}
+
+fn name(file: Option<&Path>) -> Option<String> {
+    file.map(|file| file.display().to_string())
+}
+
+fn mistake(text: &str, diagnostic: &Diagnostic) -> Mistake {
+    let before = diagnostic.span.as_ref().and_then(|span| text.get(..span.start));
+    let column = |before: &str| before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    Mistake {
+        message: diagnostic.message.clone(),
+        line: before.map(|before| before.matches('\n').count() + 1),
+        column: before.map(column),
+        help: diagnostic.help.clone(),
+    }
+}
+
+/// A summary for people.
+pub fn good(good: &Good, config: &Config) -> String {
+    let file = good.file.as_deref().map_or("There is no file; the defaults".to_owned(), word);
+    let verb = if good.file.is_some() { "is" } else { "are" };
+    let headline = paint(GOOD, format_args!("{file} {verb} good"));
+    format!("{headline}\n{}{}{}", facts(config), selected(good), refused(&good.refused))
+}
+
+fn facts(config: &Config) -> String {
+    let patterns: Vec<&str> = config.selection.patterns.iter().map(|one| one.as_str()).collect();
+    let protocols: Vec<&str> = config.protocols.iter().map(|one| one.as_str()).collect();
+    let scope = match config.networks_scope {
+        NetworksScope::Both => "both directions",
+        NetworksScope::Outgoing => "outgoing connections only",
+    };
+    let networks = match config.networks.len() {
+        0 => "no limit".to_owned(),
+        count => format!("limited in {count} namespaces, {scope}"),
+    };
+    let writer = match config.log.writer {
+        Writer::Rsyslog => "rsyslog",
+        Writer::Agent => "the agent",
+    };
+    let rows = [
+        ("Namespaces", word(&patterns.join(", "))),
+        ("Protocols", protocols.join(", ")),
+        ("Networks", networks),
+        ("Table", format!("{}, priority {}", config.rules.table, config.rules.priority)),
+        ("Log files", format!("{}, written by {writer}", config.log.directory.display())),
+        ("Socket", config.control.socket.display().to_string()),
+    ];
+    let rows = rows.map(|(name, fact)| vec![Cell::new(name).style(BOLD), Cell::new(fact)]);
+    aligned("  ", &rows)
+}
+
+fn selected(good: &Good) -> String {
+    let (count, existing) = (good.selected.len(), good.existing);
+    let names: String =
+        good.selected.iter().take(SHOWN).map(|name| format!("  {}\n", word(name))).collect();
+    let more = match count.saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("  and {more} more, see --json\n"),
+    };
+    let end = if count == 0 { "." } else { ":" };
+    format!("{count} of {existing} namespaces are selected now{end}\n{names}{more}")
+}
+
+fn refused(refused: &[Refused]) -> String {
+    let lines: String = refused
+        .iter()
+        .map(|refused| format!("  {}: {}\n", word(&refused.namespace), word(&refused.error)))
+        .collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    format!("{}\n{lines}", paint(BAD, "These cannot be audited with it:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_counted_from_one_in_characters() {
+        let text = "a = 1\nü = \"é\" x\n";
+        let at = |needle: &str| {
+            let start = text.find(needle).unwrap();
+            let span = Some(start..start + 1);
+            let found = mistake(text, &Diagnostic { message: String::new(), span, help: None });
+            (found.line, found.column)
+        };
+        assert_eq!(at("a"), (Some(1), Some(1)));
+        assert_eq!(at("ü"), (Some(2), Some(1)));
+        assert_eq!(at("x"), (Some(2), Some(9)));
+    }
+}

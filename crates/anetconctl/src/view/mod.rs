@@ -1,0 +1,41 @@
+//! What commands print, as pure functions from documents to text. No IO and no clock here.
+//!
+//! Text may hold ANSI colours; the output strips them where they are not wanted. Everything that
+//! comes from outside passes through `clean`: names of namespaces and threads are anybody's to choose.
+
+mod check;
+mod clean;
+mod columns;
+mod diff;
+mod event;
+mod list;
+mod purge;
+mod reload;
+mod show;
+mod status;
+mod style;
+#[cfg(test)]
+mod tests;
+mod time;
+
+pub use self::check::{Bad, Good, Refused, good};
+pub use self::clean::lines as clean_lines;
+pub use self::clean::word as clean_word;
+pub use self::diff::diff;
+pub use self::event::event;
+pub use self::list::list;
+pub use self::purge::{Purged, PurgedNamespace, purge};
+pub use self::reload::reload;
+pub use self::show::{holds, show};
+pub use self::status::{brief, status};
+
+use self::style::{BAD, BOLD, paint};
+
+/// An error and what to do about it.
+pub fn failure(reason: &str, help: Option<&str>) -> String {
+    let mut text = format!("{} {reason}", paint(BAD, "anetconctl:"));
+    if let Some(help) = help {
+        text.push_str(&format!("\n{} {help}", paint(BOLD, "help:")));
+    }
+    text
+}
