@@ -222,7 +222,7 @@ fn each<T, I: PartialEq + ?Sized>(
     for text in &list.value {
         let Some(entry) = errors.keep(check(key, text)) else { continue };
         if checked.iter().any(|earlier| identity(earlier) == identity(&entry)) {
-            let message = format!("`{key}` lists {:?} twice", text.value);
+            let message = format!("`{key}` lists {} twice", suggest::quote(&text.value));
             errors.push(Diagnostic::new(message, text.span.clone()).help("remove one of them"));
         }
         checked.push(entry);
@@ -235,7 +235,10 @@ fn word<T: Copy>(key: &str, text: &Text, table: &[(&str, T)]) -> Result<T, Diagn
     let known = table.iter().find(|(word, _)| *word == text.value);
     known.map(|(_, value)| *value).ok_or_else(|| {
         let words: Vec<&str> = table.iter().map(|(word, _)| *word).collect();
-        Diagnostic::new(format!("`{key}` cannot be {:?}", text.value), text.span.clone())
-            .help(suggest::one_of(&text.value, &words))
+        Diagnostic::new(
+            format!("`{key}` cannot be {}", suggest::quote(&text.value)),
+            text.span.clone(),
+        )
+        .help(suggest::one_of(&text.value, &words))
     })
 }

@@ -6,6 +6,7 @@ use ipnet::{IpNet, ip_mask_to_prefix};
 
 use super::diagnostic::{Diagnostic, Errors};
 use super::raw::{Placed, Text};
+use super::suggest::quote;
 use crate::netns::{NetnsName, ROOT};
 
 /// The longest file name (`NAME_MAX`), which a namespace's name is.
@@ -15,7 +16,7 @@ const MAX_FILE_NAME: usize = 255;
 pub(super) fn namespace(text: &Text) -> Result<String, Diagnostic> {
     let name = &text.value;
     let refuse = |reason: &str, help: &str| {
-        let message = format!("`networks`: {name:?} {reason}");
+        let message = format!("`networks`: {} {reason}", quote(name));
         Err(Diagnostic::new(message, text.span.clone()).help(help))
     };
     if name.len() > MAX_FILE_NAME {
@@ -43,7 +44,7 @@ pub(super) fn namespace(text: &Text) -> Result<String, Diagnostic> {
 pub(super) fn networks(name: &str, list: &Placed<Vec<Text>>, errors: &mut Errors) -> Vec<IpNet> {
     if list.value.is_empty() {
         let message =
-            format!("`networks`: the list of {name:?} is empty, which would audit nothing");
+            format!("`networks`: the list of {} is empty, which would audit nothing", quote(name));
         errors.push(Diagnostic::new(message, list.span.clone()).help(
             "remove the key to audit every network of this namespace, or take the namespace out of `namespaces`",
         ));
@@ -75,7 +76,7 @@ fn network(text: &Text) -> Result<IpNet, Diagnostic> {
 fn address_of(text: &Text, address: &str) -> Result<IpAddr, Diagnostic> {
     let place = text.part(0..address.len());
     let Ok(parsed) = address.parse::<IpAddr>() else {
-        let message = format!("`networks`: {address:?} is no IP address");
+        let message = format!("`networks`: {} is no IP address", quote(address));
         let help = "write an address or a network, such as 10.0.0.0/8 or fd00::/8";
         return Err(Diagnostic::new(message, place).help(help));
     };
@@ -92,7 +93,8 @@ fn bad_length(text: &Text, address: IpAddr, digits: &str) -> Diagnostic {
     let (family, longest) = if address.is_ipv4() { ("IPv4", 32) } else { ("IPv6", 128) };
     let end = text.value.len();
     let place = text.part(end - digits.len()..end);
-    let message = format!("`networks`: {digits:?} is no prefix length of an {family} network");
+    let message =
+        format!("`networks`: {} is no prefix length of an {family} network", quote(digits));
     let help = match digits.parse::<Ipv4Addr>().ok().and_then(|m| ip_mask_to_prefix(m.into()).ok())
     {
         Some(length) if address.is_ipv4() => format!("this netmask is /{length}"),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::Config;
 use super::diagnostic::{Diagnostic, Errors};
 use super::raw::{Raw, Text};
+use super::suggest::quote;
 
 /// The longest path of a Unix socket: `sun_path` of unix(7) less its end mark.
 const MAX_SOCKET: usize = 107;
@@ -34,7 +35,7 @@ pub(super) fn directory(key: &str, text: &Text) -> Result<PathBuf, Diagnostic> {
         } else {
             "write the whole path, beginning with `/`"
         };
-        return refuse(format!(": {value:?} is not an absolute path"), help);
+        return refuse(format!(": {} is not an absolute path", quote(value)), help);
     }
     if value.len() > MAX_PATH {
         let reason = format!(" is {} bytes long; a path has at most {MAX_PATH}", value.len());
@@ -47,7 +48,7 @@ pub(super) fn directory(key: &str, text: &Text) -> Result<PathBuf, Diagnostic> {
 pub(super) fn file(key: &str, text: &Text) -> Result<PathBuf, Diagnostic> {
     let path = directory(key, text)?;
     if text.value.ends_with(['/']) || path.file_name().is_none() {
-        let message = format!("`{key}`: {:?} is a folder, not a file", text.value);
+        let message = format!("`{key}`: {} is a folder, not a file", quote(&text.value));
         return Err(Diagnostic::new(message, text.span.clone()).help("add the name of the file"));
     }
     Ok(path)

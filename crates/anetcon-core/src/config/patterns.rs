@@ -5,6 +5,7 @@ use regex_syntax::ast::ErrorKind;
 
 use super::diagnostic::Diagnostic;
 use super::raw::Text;
+use super::suggest::quote;
 use crate::netns::ROOT;
 use crate::select::Pattern;
 
@@ -19,7 +20,7 @@ pub(super) fn pattern(key: &str, text: &Text) -> Result<Pattern, Diagnostic> {
             .help("write \".*\" if every namespace is meant, else remove it"));
     }
     if means_root(value) {
-        let message = format!("{value:?} can match nothing: `{ROOT}` is no named namespace");
+        let message = format!("{} can match nothing: `{ROOT}` is no named namespace", quote(value));
         return Err(Diagnostic::new(message, text.span.clone())
             .help(format!("the root namespace is the plain word \"{ROOT}\"")));
     }
@@ -45,7 +46,8 @@ fn syntax(key: &str, text: &Text, error: &regex_syntax::Error) -> Diagnostic {
         regex_syntax::Error::Translate(error) => (error.kind().to_string(), Some(error.span())),
         other => (other.to_string(), None),
     };
-    let mut message = format!("`{key}`: {:?} is no regular expression: {reason}", text.value);
+    let value = &text.value;
+    let mut message = format!("`{key}`: {} is no regular expression: {reason}", quote(value));
     let place = match span {
         None => text.span.clone(),
         Some(span) => {

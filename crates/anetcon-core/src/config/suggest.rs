@@ -1,4 +1,4 @@
-//! "Did you mean": the known word that an unknown one was meant to be.
+//! How messages speak of words: "did you mean" for unknown ones, lists of known ones, quoted values.
 
 use strsim::damerau_levenshtein;
 
@@ -19,6 +19,14 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// A value as the operator wrote it: in quotes, with only control characters escaped.
+pub(super) fn quote(value: &str) -> String {
+    let shown = value
+        .chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
+    format!("\"{}\"", shown.collect::<String>())
 }
 
 /// `a`, `b` or `c`.

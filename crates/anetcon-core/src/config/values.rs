@@ -50,16 +50,6 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// The word in the file.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-            Self::Sctp => "sctp",
-            Self::Icmp => "icmp",
-        }
-    }
-
     /// The protocol numbers (`IPPROTO_*`, linux/in.h and linux/in6.h) that it stands for.
     pub fn numbers(self) -> &'static [u8] {
         match self {
@@ -105,20 +95,6 @@ impl LogLevel {
     /// The number that the kernel and syslog use, 0 to 7.
     pub fn number(self) -> u32 {
         self as u32
-    }
-
-    /// The word that nft uses: `emerg`, `alert`, `crit`, `err`, `warn`, `notice`, `info`, `debug`.
-    pub fn as_nft(self) -> &'static str {
-        match self {
-            Self::Emergency => "emerg",
-            Self::Alert => "alert",
-            Self::Critical => "crit",
-            Self::Error => "err",
-            Self::Warning => "warn",
-            Self::Notice => "notice",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
     }
 }
 
