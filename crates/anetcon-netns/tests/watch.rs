@@ -1,4 +1,11 @@
 //! The watcher against iproute2 and against namespaces in folders of the test's own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test ends at what it does not expect, and starts what it compares with"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -174,7 +181,7 @@ async fn a_folder_may_come_later_and_come_again() {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("deep/netns");
     let name = unique("later");
-    let mut mine = Mine::start(&[folder.clone()], &name);
+    let mut mine = Mine::start(std::slice::from_ref(&folder), &name);
     for _ in 0..3 {
         fs::create_dir_all(&folder).unwrap();
         let netns = Netns::in_directory(&folder, &name);
@@ -191,7 +198,7 @@ async fn a_folder_somebody_sits_in_is_let_go_when_deleted() {
     let folder = parent.path().join("netns");
     fs::create_dir(&folder).unwrap();
     let name = unique("sit");
-    let mut mine = Mine::start(&[folder.clone()], &name);
+    let mut mine = Mine::start(std::slice::from_ref(&folder), &name);
     // IN_DELETE_SELF does not come while the folder is open.
     let _sitting = fs::File::open(&folder).unwrap();
     drop(Netns::in_directory(&folder, &name));
@@ -209,7 +216,7 @@ async fn a_folder_mounted_over_hides_what_was_in_it() {
     let name = unique("over");
     let below = Netns::in_directory(&folder, &format!("{name}-below"));
     let above = Netns::in_directory(&other, &format!("{name}-above"));
-    let mut mine = Mine::start(&[folder.clone()], &name);
+    let mut mine = Mine::start(std::slice::from_ref(&folder), &name);
     assert_eq!(mine.next().await, appeared(&folder, below.name()));
     let none = None::<&str>;
     mount(Some(&other), &folder, none, MsFlags::MS_BIND | MsFlags::MS_REC, none).unwrap();
