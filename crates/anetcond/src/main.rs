@@ -16,7 +16,6 @@ mod registry;
 mod run;
 mod settings;
 mod status;
-mod stub;
 mod supervisor;
 mod worker;
 

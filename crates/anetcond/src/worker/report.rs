@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::stub::schedule;
 use anetcon_api::{Happening, NamespaceState, Repair, RepairKind};
 use anetcon_core::drift::Drift;
+use anetcon_core::schedule;
 
 use super::Worker;
 use super::pending::Pending;
