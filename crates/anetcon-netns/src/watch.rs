@@ -15,7 +15,7 @@ use anetcon_core::netns::NetnsName;
 use futures_util::future::select_all;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::Error;
 use crate::folder::{Sign, Watch};
@@ -82,7 +82,7 @@ impl Watcher {
     /// Errors: /proc/self/mountinfo cannot be watched. Must be called inside a tokio runtime.
     pub fn start(directories: &[PathBuf]) -> Result<Self, Error> {
         let mounts = watch_mounts()?;
-        let mut second_look = interval(SECOND_LOOK);
+        let mut second_look = interval_at(Instant::now() + SECOND_LOOK, SECOND_LOOK);
         second_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let folder = |path: &PathBuf| Folder { path: path.clone(), watch: None, failure: None };
         let mut watcher = Self {

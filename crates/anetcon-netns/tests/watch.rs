@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anetcon_core::netns::NetnsName;
 use anetcon_netns::{Error, Event, NetnsRef, Opener, Watcher};
-use anetcon_testkit::netns::{DIRECTORY, Netns, prepare_directory, unique};
+use anetcon_testkit::netns::{DIRECTORY, Netns, prepare_directory, unique, wait_until};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 /// Ends a broken test.
@@ -139,15 +139,18 @@ async fn a_name_made_again_at_once_vanishes_and_appears() {
 }
 
 #[tokio::test]
-async fn what_came_and_went_unseen_is_not_told() {
-    let tag = unique("unseen");
-    let (brief, after) = (format!("{tag}-brief"), format!("{tag}-after"));
+async fn what_came_and_went_unseen_is_told_as_it_is_now() {
     prepare_directory();
+    let directory = Path::new(DIRECTORY);
+    let tag = unique("unseen");
+    let (brief, twice) = (format!("{tag}-brief"), format!("{tag}-twice"));
     let mut mine = Mine::start(&[DIRECTORY.into()], &tag);
+    // All of it before the watcher gets to run: this runtime has one thread.
     drop(Netns::named(&brief));
-    let after = Netns::named(&after);
-    assert_eq!(mine.next().await, appeared(Path::new(DIRECTORY), after.name()));
-    mine.expect_end(after).await;
+    drop(Netns::named(&twice));
+    let netns = Netns::named(&twice);
+    assert_eq!(mine.next().await, appeared(directory, &twice));
+    mine.expect_end(netns).await;
 }
 
 #[tokio::test]
@@ -265,11 +268,33 @@ async fn a_file_that_never_becomes_a_namespace_is_told_once_and_may_still_become
 #[tokio::test]
 async fn a_vanished_namespace_is_not_kept_alive() {
     let netns = Netns::new("freed");
-    let inside = netns.run(own_netns);
+    let witness = netns.witness();
     let mut mine = Mine::start(&[DIRECTORY.into()], netns.name());
     assert!(matches!(mine.next().await, Event::Appeared { .. }));
     mine.expect_end(netns).await;
-    let open_files = fs::read_dir("/proc/self/fd").unwrap();
-    let held = open_files.filter_map(|file| fs::read_link(file.unwrap().path()).ok());
-    assert_eq!(held.filter(|file| *file == inside).count(), 0);
+    wait_until("the namespace to be freed", DEADLINE, || witness.saw_it_freed());
+}
+
+#[tokio::test]
+async fn events_that_the_kernel_dropped_are_made_up_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = directory.path();
+    let tag = unique("lost");
+    let names = ["goes", "stays", "comes"].map(|name| format!("{tag}-{name}"));
+    let goes = Netns::in_directory(folder, &names[0]);
+    let _stays = Netns::in_directory(folder, &names[1]);
+    let mut mine = Mine::start(&[folder.to_owned()], &tag);
+    let present = [mine.next().await, mine.next().await];
+    assert_eq!(present, [appeared(folder, &names[0]), appeared(folder, &names[1])]);
+
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    for _ in 0..limit.trim().parse::<u32>().unwrap() {
+        fs::write(folder.join("noise"), "").unwrap();
+        fs::remove_file(folder.join("noise")).unwrap();
+    }
+    drop(goes);
+    let _comes = Netns::in_directory(folder, &names[2]);
+    assert_eq!(mine.next().await, Event::Lost);
+    assert_eq!(mine.next().await, vanished(&names[0]));
+    assert_eq!(mine.next().await, appeared(folder, &names[2]));
 }

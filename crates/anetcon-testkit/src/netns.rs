@@ -100,6 +100,17 @@ impl Netns {
         });
     }
 
+    /// Something that shows when the kernel frees this namespace, which must be in [`DIRECTORY`].
+    pub fn witness(&self) -> Witness {
+        let netns = Self::new("witness");
+        let made = Command::new("ip")
+            .args(["-n", &netns.name, "link", "add", WITNESS, "type", "veth"])
+            .args(["peer", "name", WITNESS, "netns", &self.name])
+            .status();
+        assert!(made.is_ok_and(|status| status.success()), "cannot make a veth pair");
+        Witness { netns }
+    }
+
     fn enter(&self) {
         let file = File::open(&self.path)
             .unwrap_or_else(|error| panic!("cannot open {}: {error}", self.path.display()));
@@ -113,6 +124,23 @@ impl Drop for Netns {
         // Errors mean that the test, or the program it tests, was faster; nothing is left then.
         let _ = umount2(&self.path, MntFlags::MNT_DETACH);
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+const WITNESS: &str = "witness";
+
+/// The other end of a veth pair into a namespace. The kernel removes both ends when it frees that
+/// namespace, and not while any file or socket keeps it alive.
+#[derive(Debug)]
+pub struct Witness {
+    netns: Netns,
+}
+
+impl Witness {
+    /// Whether the namespace has been freed.
+    pub fn saw_it_freed(&self) -> bool {
+        let devices = self.netns.run(|| fs::read_to_string("/proc/thread-self/net/dev"));
+        !devices.unwrap_or_else(|error| panic!("cannot read interfaces: {error}")).contains(WITNESS)
     }
 }
 
@@ -270,6 +298,19 @@ mod tests {
         command.arg("/proc/self/ns/net");
         assert_eq!(Path::new(stdout(command).trim()), inside);
         assert_eq!(own_netns(), outside);
+    }
+
+    #[test]
+    fn a_witness_tells_a_freed_namespace_from_a_nameless_one() {
+        let netns = Netns::new("kit-freed");
+        let witness = netns.witness();
+        let socket = netns.run(|| std::net::UdpSocket::bind("0.0.0.0:0").unwrap());
+        drop(netns);
+        // Freeing takes the kernel milliseconds; a namespace kept alive stays.
+        thread::sleep(Duration::from_millis(50));
+        assert!(!witness.saw_it_freed());
+        drop(socket);
+        wait_until("the namespace to be freed", Duration::from_secs(20), || witness.saw_it_freed());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use inotify::{EventStream, Inotify, WatchMask};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{NfLogAllNetns, SettingError};
 
@@ -36,7 +36,7 @@ const POLL: Duration = Duration::from_secs(1);
 
 impl Changes {
     pub(super) fn of(setting: &NfLogAllNetns) -> Self {
-        let mut poll = interval(POLL);
+        let mut poll = interval_at(Instant::now() + POLL, POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         // The watch first, the value second: a write in between is then told.
         let written = watch(setting).ok();
