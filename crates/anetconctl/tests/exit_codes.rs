@@ -112,6 +112,23 @@ fn four_without_permission() {
 }
 
 #[test]
+fn four_if_the_socket_is_not_for_us() {
+    // The folder of the agent's socket is for its owner only.
+    let agent = Agent::answering(vec![]);
+    let socket = agent.socket();
+    for (arguments, _) in ASKING {
+        let socket = socket.to_string_lossy();
+        let ran = ran(common::unprivileged(&[arguments, &["--socket", &socket]].concat()));
+        assert_eq!(ran.code, Some(4), "{arguments:?}: {ran:?}");
+        assert!(ran.stderr.starts_with("anetconctl: no permission to connect to"), "{ran:?}");
+        assert!(
+            ran.stderr.ends_with("help: run this as root; the group adm may read\n"),
+            "{ran:?}"
+        );
+    }
+}
+
+#[test]
 fn four_if_it_cannot_be_told() {
     for (arguments, line) in ASKING {
         let limited = [arguments, &["--timeout", "0.2"]].concat();

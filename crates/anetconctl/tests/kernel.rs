@@ -169,19 +169,11 @@ fn purge_keeps_off_while_the_agent_runs() {
 
 #[test]
 fn without_privilege_the_kernel_cannot_be_asked() {
-    let scene = Scene::new();
     for arguments in [["diff", "router"], ["purge", "--dry-run"]] {
-        // setpriv(1) drops every capability, whoever runs the test.
-        let mut command = common::program("setpriv");
-        command
-            .args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs", "--reuid=65534"])
-            .args(["--clear-groups", "--", env!("CARGO_BIN_EXE_anetconctl")])
-            .args(arguments)
-            .args(["--socket", "/nonexistent"]);
-        let refused = ran(command);
+        let refused =
+            ran(common::unprivileged(&[&arguments[..], &["--socket", "/nonexistent"]].concat()));
         assert_eq!(refused.code, Some(4), "{refused:?}");
-        assert!(refused.stderr.contains("help: run this as root"), "{refused:?}");
         assert!(refused.stderr.contains("no permission to read the rules"), "{refused:?}");
+        assert!(refused.stderr.contains("help: run this as root"), "{refused:?}");
     }
-    drop(scene);
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anetcon_api::Schema;
-use anetcon_core::config::{Config, ConfigErrors, Diagnostic, NetworksScope, Writer};
+use anetcon_core::config::{Config, ConfigErrors, Diagnostic, NetworksScope, Protocol, Writer};
 use anetcon_core::netns::NetnsName;
 use serde::Serialize;
 
@@ -109,7 +109,7 @@ pub fn good(good: &Good, config: &Config) -> String {
 
 fn facts(config: &Config) -> String {
     let patterns: Vec<&str> = config.selection.patterns.iter().map(|one| one.as_str()).collect();
-    let protocols: Vec<&str> = config.protocols.iter().map(|one| one.as_str()).collect();
+    let protocols: Vec<&str> = config.protocols.iter().map(protocol).collect();
     let scope = match config.networks_scope {
         NetworksScope::Both => "both directions",
         NetworksScope::Outgoing => "outgoing connections only",
@@ -132,6 +132,15 @@ fn facts(config: &Config) -> String {
     ];
     let rows = rows.map(|(name, fact)| vec![Cell::new(name).style(BOLD), Cell::new(fact)]);
     aligned("  ", &rows)
+}
+
+fn protocol(protocol: &Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+        Protocol::Icmp => "icmp",
+    }
 }
 
 fn selected(good: &Good) -> String {

@@ -122,9 +122,15 @@ pub fn tool(arguments: &[&str]) -> Command {
     command
 }
 
-/// Another program, for comparison.
-pub fn program(name: &str) -> Command {
-    Command::new(name)
+/// The tool as nobody, without any capability, whoever runs the test: setpriv(1) sees to it.
+pub fn unprivileged(arguments: &[&str]) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs"])
+        .args(["--bounding-set=-all", "--inh-caps=-all", "--"])
+        .arg(env!("CARGO_BIN_EXE_anetconctl"))
+        .args(arguments);
+    command
 }
 
 /// What a run came to.
