@@ -53,10 +53,10 @@ pub enum Drift {
     RuleRenamed { rule: String, now: Option<String> },
     /// A rule that is not ours comes before one of ours; positions count from 0.
     RuleInserted { position: usize, text: String },
-    /// A rule that is not ours comes after all of ours.
-    RuleAppended { position: usize, text: String },
+    /// A rule that is not ours comes after all of ours, or none of ours is left.
+    RuleUnexpected { position: usize, text: String },
     /// More rules that are not ours than anybody wants to read about.
-    RulesUnexpected { count: usize },
+    MoreRules { count: usize },
     /// Our rules are all there, in another order; those that moved are named.
     RulesReordered { moved: Vec<String> },
     /// Sets, chains or elements come in another order than that of [`Table`].
@@ -143,7 +143,8 @@ fn unsorted(what: &'static str, drift: &[Drift], equal: bool) -> Option<Drift> {
 
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is {}, wanted {}", self.property, self.observed, self.wanted)
+        let verb = if self.property == "flags" { "are" } else { "is" };
+        write!(f, "{} {verb} {}, wanted {}", self.property, self.observed, self.wanted)
     }
 }
 
@@ -163,10 +164,10 @@ impl fmt::Display for Drift {
             Self::SetUnexpected { set } => write!(f, "unexpected set {set}"),
             Self::SetChanged { set, change } => write!(f, "set {set}: {change}"),
             Self::ElementsMissing { set, count, first } => {
-                write!(f, "set {set} lacks {}", listed(*count, first))
+                write!(f, "set {set} lacks {count} {}", listed(*count, first))
             }
             Self::ElementsUnexpected { set, count, first } => {
-                write!(f, "set {set} holds {} too many", listed(*count, first))
+                write!(f, "set {set} holds {count} unexpected {}", listed(*count, first))
             }
             Self::RuleMissing { rule } => write!(f, "rule `{rule}` missing"),
             Self::RuleChanged { rule, now } => write!(f, "rule `{rule}` changed to `{now}`"),
@@ -179,10 +180,10 @@ impl fmt::Display for Drift {
             Self::RuleInserted { position, text } => {
                 write!(f, "rule inserted before ours at {position}: `{text}`")
             }
-            Self::RuleAppended { position, text } => {
-                write!(f, "rule added after ours at {position}: `{text}`")
+            Self::RuleUnexpected { position, text } => {
+                write!(f, "unexpected rule at {position}: `{text}`")
             }
-            Self::RulesUnexpected { count } => write!(f, "{count} more unexpected rules"),
+            Self::MoreRules { count } => write!(f, "{count} more unexpected rules"),
             Self::RulesReordered { moved } => {
                 write!(f, "rules reordered: `{}` moved", moved.join("`, `"))
             }
@@ -191,9 +192,9 @@ impl fmt::Display for Drift {
     }
 }
 
-/// `3 elements (10.0.0.0/8, 10.1.0.0/16, ...)`.
+/// `elements (10.0.0.0/8, 10.1.0.0/16, ...)`.
 fn listed(count: usize, first: &[String]) -> String {
     let noun = if count == 1 { "element" } else { "elements" };
     let more = if count > first.len() { ", ..." } else { "" };
-    format!("{count} {noun} ({}{more})", first.join(", "))
+    format!("{noun} ({}{more})", first.join(", "))
 }

@@ -49,9 +49,9 @@ impl HashFile {
         let mut file = Self::default();
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match Entry::parse(line) {
-                Some(entry) => drop(file.entries.insert(entry)),
-                None => drop(file.damaged.insert(line.to_vec())),
-            }
+                Some(entry) => file.entries.insert(entry),
+                None => file.damaged.insert(line.to_vec()),
+            };
         }
         file
     }

@@ -10,7 +10,8 @@ mod words;
 
 pub(crate) use self::chain::{hook_name, policy_name};
 pub(crate) use self::elements::items;
-use self::words::{name, quoted};
+pub(crate) use self::words::name;
+use self::words::quoted;
 use crate::expr::kernel;
 use crate::lcs;
 use crate::table::{Rule, Set, Table};

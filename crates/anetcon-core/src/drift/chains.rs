@@ -6,7 +6,8 @@ use crate::table::{BaseChain, Chain};
 
 pub(super) fn compare(wanted: &[Chain], observed: &[Chain]) -> Vec<Drift> {
     let pairing = pair(wanted, observed, |chain| &chain.name);
-    let name = |chain: &&Chain| chain.name.clone();
+    // Whoever made an unexpected one chose its name.
+    let name = |chain: &&Chain| render::name(&chain.name);
     let mut drift: Vec<Drift> =
         pairing.missing.iter().map(|chain| Drift::ChainMissing { chain: name(chain) }).collect();
     drift.extend(pairing.both.iter().flat_map(|(wanted, observed)| chain(wanted, observed)));

@@ -9,7 +9,8 @@ const NAMED: usize = 3;
 
 pub(super) fn compare(wanted: &[Set], observed: &[Set]) -> Vec<Drift> {
     let pairing = pair(wanted, observed, |set| &set.name);
-    let name = |set: &&Set| set.name.clone();
+    // Whoever made an unexpected one chose its name.
+    let name = |set: &&Set| render::name(&set.name);
     let mut drift: Vec<Drift> =
         pairing.missing.iter().map(|set| Drift::SetMissing { set: name(set) }).collect();
     drift.extend(pairing.both.iter().flat_map(|(wanted, observed)| set(wanted, observed)));

@@ -232,7 +232,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// A name as nft writes it, or quoted where it could be taken for something else.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let usual = |character: char| character.is_ascii_alphanumeric() || "_-./".contains(character);
     if !text.is_empty() && text.chars().all(usual) { text.to_owned() } else { quoted(text) }
 }
