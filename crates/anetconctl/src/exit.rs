@@ -124,6 +124,12 @@ mod tests {
     }
 
     #[test]
+    fn who_may_not_is_told_who_may() {
+        let error = Error::Refused { code: 403, message: "no".into(), help: None };
+        assert!(Failure::from(error).help.is_some_and(|help| help.contains("adm")));
+    }
+
+    #[test]
     fn the_advice_of_the_agent_goes_before_ours() {
         let help = Some("ask root".to_owned());
         let error = Error::Refused { code: 403, message: "no".into(), help: help.clone() };

@@ -51,7 +51,7 @@ impl Scene {
     fn enforce(&self) {
         let differing = self.run(&["diff", "router", "--json"]);
         let document: Value = serde_json::from_str(&differing.stdout).expect("JSON");
-        let text = document["namespaces"][0]["text"].as_str().expect("text");
+        let text = document.pointer("/namespaces/0/text").and_then(Value::as_str).expect("text");
         let wanted: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix('+')).collect();
         let file = write(self.folder.path(), "wanted.nft", &(wanted.join("\n") + "\n"));
         nft(&self.selected, &["-f", &file.to_string_lossy()]);
