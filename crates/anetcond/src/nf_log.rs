@@ -1,20 +1,127 @@
-//! Keeps net.netfilter.nf_log_all_netns at 1: with 0 the kernel logs nothing outside the root namespace.
-use crate::registry::Registry;
+//! Keeps net.netfilter.nf_log_all_netns at 1 while we run: with 0 the kernel logs nothing outside the root namespace.
+
 use std::sync::Arc;
+
+use anetcon_api::{Happening, NfLogAllNetns as State};
+use anetcon_netns::sysctl::{Hold, NfLogAllNetns, SettingError};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::registry::Registry;
+
+/// The task that keeps the setting. It cannot be set for ever by us alone: the last agent puts it back.
 #[derive(Debug)]
-pub struct Keeper;
+pub struct Keeper {
+    task: JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
 impl Keeper {
+    /// Sets it, and goes on to watch it. That it cannot be set is no reason not to audit: it shows in the status.
     pub fn start(registry: Arc<Registry>) -> Self {
-        registry.set_nf_log(anetcon_api::NfLogAllNetns {
-            value: Some(1),
-            ok: true,
-            set_by_us: false,
-            resets: 0,
-            error: None,
-        });
-        Self
+        let (stop, stopped) = oneshot::channel();
+        let watch = Watch::start(registry);
+        Self { task: tokio::spawn(watch.run(stopped)), stop }
     }
+
+    /// Puts the old value back if no other agent needs it.
     pub async fn stop(self) {
-        std::future::ready(()).await
+        // Either fails only if the task has panicked, which is told where it happens.
+        let _ = self.stop.send(());
+        let _ = self.task.await;
+    }
+}
+
+struct Watch {
+    registry: Arc<Registry>,
+    setting: NfLogAllNetns,
+    hold: Option<Hold>,
+    resets: u64,
+}
+
+impl Watch {
+    fn start(registry: Arc<Registry>) -> Self {
+        let setting = NfLogAllNetns::system();
+        let mut watch = Self { registry, setting, hold: None, resets: 0 };
+        let error = watch.acquire().err();
+        watch.tell(error);
+        watch
+    }
+
+    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+        let mut changes = self.setting.changes();
+        // What was changed before the watch began is no change to it.
+        if self.hold.is_some() && matches!(self.setting.read(), Ok(false)) {
+            self.changed(Ok(false));
+        }
+        loop {
+            tokio::select! {
+                _ = &mut stopped => break,
+                change = changes.changed() => self.changed(change),
+            }
+        }
+        self.release();
+    }
+
+    fn changed(&mut self, change: Result<bool, SettingError>) {
+        let error = match change {
+            Ok(true) => None,
+            Ok(false) => {
+                self.resets += 1;
+                let error = self.set_again().err();
+                if error.is_none() {
+                    tracing::warn!(
+                        "net.netfilter.nf_log_all_netns was set to 0 and is 1 again: lines of the time between are lost"
+                    );
+                }
+                error
+            }
+            Err(error) => Some(error),
+        };
+        self.tell(error);
+    }
+
+    fn set_again(&mut self) -> Result<(), SettingError> {
+        match self.hold {
+            Some(_) => self.setting.set(true),
+            None => self.acquire(),
+        }
+    }
+
+    fn acquire(&mut self) -> Result<(), SettingError> {
+        self.hold = Some(self.setting.acquire()?);
+        Ok(())
+    }
+
+    /// To the log if something is wrong, to the status in any case.
+    fn tell(&self, error: Option<SettingError>) {
+        let error = error.map(|error| format!("{:#}", anyhow::Error::new(error)));
+        let value = self.setting.read().ok();
+        let ok = value == Some(true);
+        if let Some(error) = &error {
+            tracing::error!(
+                error,
+                "net.netfilter.nf_log_all_netns is not in our hands: lines may be lost"
+            );
+        }
+        let value = value.map(u8::from);
+        self.registry.publish(None, Happening::NfLogAllNetns { value, ok, error: error.clone() });
+        self.registry.set_nf_log(State {
+            value,
+            ok,
+            set_by_us: self.hold.as_ref().is_some_and(|hold| !hold.was_on()),
+            resets: self.resets,
+            error,
+        });
+    }
+
+    fn release(&mut self) {
+        let Some(hold) = self.hold.take() else { return };
+        match hold.release() {
+            Ok(released) => tracing::debug!(?released, "net.netfilter.nf_log_all_netns released"),
+            Err(error) => {
+                tracing::error!(error = %format_args!("{:#}", anyhow::Error::new(error)), "cannot put net.netfilter.nf_log_all_netns back");
+            }
+        }
     }
 }
