@@ -84,7 +84,7 @@ impl Reader {
     ///
     /// # Errors
     /// The device cannot be read any more; open it again.
-    pub fn next(&mut self) -> io::Result<Next> {
+    pub fn read_record(&mut self) -> io::Result<Next> {
         let length = match self.device.read(&mut self.buffer) {
             // A regular end does not exist on this device.
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),

@@ -122,7 +122,7 @@ impl Worker {
     fn follow(&mut self, reader: &mut Reader) -> io::Result<()> {
         let mut arrival = Arrival::Backlog;
         while !self.is_over() {
-            let next = reader.next()?;
+            let next = reader.read_record()?;
             match next {
                 Next::Record { record, lost } => {
                     self.teller.lost(lost);
