@@ -43,4 +43,4 @@ umount -l mnt
 mount --make-rshared /
 exec env -i container=lxc PATH=/usr/sbin:/usr/bin:/sbin:/bin \
     SYSTEMD_UNIT_PATH=/run/units SYSTEMD_GENERATOR_PATH=/run/no-generators \
-    /lib/systemd/systemd systemd.unit=boot.target systemd.log_target=journal-or-kmsg systemd.show_status=0
+    /lib/systemd/systemd systemd.unit=boot.target systemd.log_target=journal systemd.show_status=0

@@ -1,0 +1,166 @@
+//! The agent under a real systemd, in the sandbox of the shipped unit.
+//!
+//! nf_log_all_netns exists once per machine and is changed here, so these tests run by themselves.
+
+mod machine;
+
+use std::fs;
+
+use anetcon_testkit::netns::wait_until;
+use machine::{Machine, PATIENCE, said};
+use nix::sys::signal::Signal;
+
+const LOG_ALL: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
+const NAT_LOG: &str = "/var/log/anetcon/anetcon.nat.log";
+const CONFIGURATION: &str = "namespaces = [\"^at-boot-\"]\n[log]\nwriter = \"agent\"\n";
+
+/// Puts nf_log_all_netns back however the test ends.
+struct LogAll(String);
+
+impl LogAll {
+    /// Sets it, once no other agent needs it: the last one that ends puts it back, not ours.
+    fn set(value: &str) -> Self {
+        wait_until("no other agent runs on this machine", PATIENCE, || {
+            let sockets = fs::read_to_string("/proc/net/unix").expect("proc is mounted");
+            !sockets.contains(&format!("@anetcon{LOG_ALL}/"))
+        });
+        let old = fs::read_to_string(LOG_ALL).expect("this is the machine's own network namespace");
+        fs::write(LOG_ALL, value).expect("root may write it");
+        Self(old)
+    }
+
+    fn get() -> String {
+        fs::read_to_string(LOG_ALL).expect("it was there").trim().to_owned()
+    }
+}
+
+impl Drop for LogAll {
+    fn drop(&mut self) {
+        // Nobody is left to tell.
+        let _ = fs::write(LOG_ALL, &self.0);
+    }
+}
+
+fn our_table(machine: &Machine, netns: &str) -> Option<String> {
+    machine.nft(netns, "list table inet anetcon")
+}
+
+/// How many packets the rule for outgoing connections has counted.
+fn counted(machine: &Machine, netns: &str) -> u64 {
+    let table = our_table(machine, netns).expect("our table is there");
+    let rule = table.lines().find(|line| line.contains("[ANETCON][X]")).expect("our rule is there");
+    let (_, rest) = rule.split_once("packets ").expect("the rule has a counter");
+    rest.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+#[test]
+fn started_means_that_rules_are_in_force() {
+    let machine = Machine::boot(CONFIGURATION);
+    machine.add_netns("at-boot-early");
+    machine.service("start");
+    assert!(our_table(&machine, "at-boot-early").is_some(), "{}", machine.journal());
+    assert!(machine.property("StatusText").contains('1'), "{}", machine.property("StatusText"));
+
+    machine.add_netns("at-boot-late");
+    wait_until("a namespace made later is audited", PATIENCE, || {
+        our_table(&machine, "at-boot-late").is_some()
+    });
+    machine.nft("at-boot-early", "flush ruleset").expect("nft flushes");
+    wait_until("a flushed ruleset is repaired", PATIENCE, || {
+        our_table(&machine, "at-boot-early").is_some_and(|table| table.contains("[ANETCON][D]"))
+    });
+
+    machine.connect("at-boot-late");
+    wait_until("the connection's line is in the file", PATIENCE, || {
+        machine.read(NAT_LOG).contains("SRC=127.0.0.1 DST=127.0.0.1")
+    });
+    let readable = ["stat", "--format=%a %U:%G", NAT_LOG, "/run/anetcon/anetcon.sock"];
+    assert_eq!(machine.run(&readable), "640 root:adm\n660 root:adm\n");
+    // The CLI reaches the agent where both expect the socket.
+    machine.run(&["anetconctl", "status"]);
+}
+
+#[test]
+fn stop_takes_rules_away_and_puts_the_sysctl_back() {
+    let log_all = LogAll::set("0");
+    let machine = Machine::boot(CONFIGURATION);
+    machine.add_netns("at-boot-one");
+    machine.service("start");
+    assert_eq!(LogAll::get(), "1", "{}", machine.journal());
+    fs::write(LOG_ALL, "0").expect("root may write it");
+    wait_until("nf_log_all_netns is set again", PATIENCE, || LogAll::get() == "1");
+
+    machine.service("stop");
+    assert_eq!(machine.property("Result"), "success", "{}", machine.journal());
+    assert_eq!(machine.property("ExecMainStatus"), "0");
+    assert_eq!(our_table(&machine, "at-boot-one"), None, "{}", machine.journal());
+    assert_eq!(LogAll::get(), "0", "{}", machine.journal());
+    drop(log_all);
+}
+
+#[test]
+fn reload_returns_when_the_new_configuration_is_in_force() {
+    let machine = Machine::boot(CONFIGURATION);
+    machine.add_netns("at-boot-one");
+    machine.add_netns("at-other");
+    machine.service("start");
+
+    machine.configure(&CONFIGURATION.replace("at-boot-", "at-other"));
+    machine.service("reload");
+    assert!(our_table(&machine, "at-other").is_some(), "{}", machine.journal());
+    assert_eq!(our_table(&machine, "at-boot-one"), None, "{}", machine.journal());
+
+    machine.configure(&CONFIGURATION.replace("[log]", "perid = 3\n[log]"));
+    let refused = machine.systemctl("reload");
+    assert!(!refused.status.success(), "{}", said(&refused));
+    assert!(machine.journal().contains("anetcon.toml:2:1"), "{}", machine.journal());
+    assert_eq!(machine.property("ActiveState"), "active");
+    assert!(our_table(&machine, "at-other").is_some(), "the running configuration stays in force");
+}
+
+#[test]
+fn a_refused_configuration_is_not_tried_again() {
+    let machine = Machine::boot("period = 0\n");
+    assert!(!machine.systemctl("start").status.success());
+    assert_eq!(machine.property("ExecMainStatus"), "78", "{}", machine.journal());
+    assert_eq!(machine.property("ActiveState"), "failed");
+    assert!(machine.journal().contains("anetcon.toml:1:"), "{}", machine.journal());
+}
+
+#[test]
+fn killed_agent_leaves_rules_that_go_on_counting() {
+    let machine = Machine::boot(CONFIGURATION);
+    machine.add_netns("at-boot-one");
+    machine.service("start");
+    machine.connect("at-boot-one");
+    let before = counted(&machine, "at-boot-one");
+    assert!(before > 0, "the first connection is counted");
+
+    machine.signal(Signal::SIGKILL);
+    machine.connect("at-boot-one");
+    wait_until("the agent is started again", PATIENCE, || {
+        machine.property("NRestarts") == "1" && machine.property("ActiveState") == "active"
+    });
+    machine.connect("at-boot-one");
+    assert_eq!(counted(&machine, "at-boot-one"), before + 2, "{}", machine.journal());
+}
+
+#[test]
+fn a_hanging_agent_is_ended_and_started_again() {
+    let machine = Machine::boot(CONFIGURATION);
+    // The shipped time is longer than a test should take.
+    let folder = machine.path("/run/units/anetcon.service.d");
+    fs::create_dir(&folder).expect("a folder");
+    fs::write(folder.join("watchdog.conf"), "[Service]\nWatchdogSec=2\n").expect("written");
+    machine.run(&["systemctl", "daemon-reload"]);
+    machine.add_netns("at-boot-one");
+    machine.service("start");
+
+    machine.signal(Signal::SIGSTOP);
+    wait_until("the watchdog has seen it", PATIENCE, || machine.property("NRestarts") == "1");
+    assert!(machine.journal().contains("Watchdog timeout"), "{}", machine.journal());
+    wait_until("the agent is started again", PATIENCE, || {
+        machine.property("ActiveState") == "active"
+    });
+    assert!(our_table(&machine, "at-boot-one").is_some());
+}

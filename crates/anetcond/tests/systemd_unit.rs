@@ -1,0 +1,59 @@
+//! The shipped unit: systemd understands every line of it and finds the sandbox tight.
+
+use std::process::{Command, Output};
+
+use anetcon_testkit::netns::require_root;
+
+const UNIT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../systemd/anetcon.service");
+
+/// In a mount namespace of its own, where the unit's programs seem to be installed.
+const VERIFY: &str = r#"
+set -e
+stage=$(mktemp -d)
+mount -t tmpfs tmpfs "$stage"
+mkdir "$stage/upper" "$stage/work"
+for name in anetcond anetconctl; do cp /bin/true "$stage/upper/$name"; done
+mount -t overlay -o "lowerdir=/usr/sbin,upperdir=$stage/upper,workdir=$stage/work" overlay /usr/sbin
+umount --lazy "$stage"
+rmdir "$stage"
+exec systemd-analyze verify "$1"
+"#;
+
+fn verify(unit: &str) -> Output {
+    require_root();
+    Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "bash", "-c", VERIFY, "verify", unit])
+        .output()
+        .expect("unshare is on every machine")
+}
+
+#[test]
+fn systemd_understands_every_line() {
+    let output = verify(UNIT);
+    // A key that systemd does not know is only a warning, with exit code 0.
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert!(output.status.success(), "{}", output.status);
+}
+
+#[test]
+fn a_misspelt_line_would_be_seen() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("anetcon.service");
+    let text = std::fs::read_to_string(UNIT).expect("the unit is there");
+    assert!(text.contains("ProtectSystem="));
+    std::fs::write(&copy, text.replace("ProtectSystem=", "ProtectSystm=")).expect("written");
+    let output = verify(copy.to_str().expect("a temporary path is text"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("ProtectSystm"), "{said}");
+}
+
+#[test]
+fn the_sandbox_is_tight() {
+    let output = Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager", "--threshold=20", UNIT])
+        .output()
+        .expect("systemd-analyze is on every machine with systemd");
+    let table = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{table}");
+    assert!(table.contains("Overall exposure level for anetcon.service"), "{table}");
+}
