@@ -58,6 +58,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether the namespace was deleted: nothing is wrong then, there is only nothing to do.
+    pub fn is_gone(&self) -> bool {
+        matches!(
+            self,
+            Self::Unknown { .. } | Self::Enter { source: anetcon_netns::Error::Gone { .. }, .. }
+        )
+    }
+}
+
 fn list(drift: &[Drift]) -> String {
     drift.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -29,6 +29,11 @@ impl Worker {
     pub(super) fn failed(&mut self, pending: Pending, error: &anyhow::Error) {
         self.verified = None;
         self.wait(schedule::Pass::Failed);
+        if error.downcast_ref().is_some_and(anetcon_host::Error::is_gone) {
+            // Its file went before the event that says so was read: the supervisor ends this worker any moment.
+            self.pending = Some(pending);
+            return;
+        }
         let error = format!("{error:#}");
         if self.registry.failed(&self.name, &error) {
             tracing::error!(netns = %self.name, error, "namespace is not audited");
