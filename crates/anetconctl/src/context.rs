@@ -71,7 +71,7 @@ impl Context {
         }
         // A bad file is when an agent that still runs on the good one is asked most.
         self.output.note(&format!(
-            "anetconctl: the configuration is bad (see \"anetconctl check\"), so this asks at {}",
+            "anetconctl: the configuration is bad (see `anetconctl check`), so this asks at {}",
             usual.display()
         ));
         Ok(usual)

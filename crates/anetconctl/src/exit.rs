@@ -86,8 +86,7 @@ impl From<Error> for Failure {
 }
 
 fn sort(error: &Error) -> (Exit, Option<&'static str>) {
-    const START: &str =
-        "start it with \"systemctl start anetcon\", or name its socket with --socket";
+    const START: &str = "start it with `systemctl start anetcon`, or name its socket with --socket";
     const MEMBER: &str = "run this as root; the group adm may read";
     match error {
         Error::NotRunning { .. } => (Exit::NotRunning, Some(START)),

@@ -128,6 +128,22 @@ fn check_points_at_every_mistake() {
 }
 
 #[test]
+fn check_tells_which_namespace_a_good_configuration_cannot_audit() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "n".repeat(112);
+    write(folder.path(), &name, "");
+    let text = format!(
+        "namespaces = [\"^n\"]\nnamespace_directories = [{:?}]\n[log]\nnamespace = \"name\"\n",
+        folder.path()
+    );
+    let good = write(folder.path(), "good.toml", &text);
+    let checked = ran(tool(&["check", good.to_str().unwrap()]));
+    assert_eq!(checked.code, Some(1), "{checked:?}");
+    let end = format!("These cannot be audited with it:\n  {name}: the log prefix");
+    assert!(checked.stdout.contains(&end), "{checked:?}");
+}
+
+#[test]
 fn check_accepts_what_is_good_and_refuses_what_is_not_there() {
     let folder = tempfile::tempdir().unwrap();
     let text =

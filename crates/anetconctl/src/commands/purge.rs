@@ -68,7 +68,7 @@ fn refuse_while_running(context: &Context) -> Result<(), Failure> {
         return Ok(());
     }
     let error = anyhow!("the agent is running and would put its tables back at once");
-    let help = "stop it first with \"systemctl stop anetcon\", or use --force";
+    let help = "stop it first with `systemctl stop anetcon`, or use --force";
     Err(Failure::new(Exit::Wrong, error).help(help))
 }
 

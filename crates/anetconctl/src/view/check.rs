@@ -149,7 +149,7 @@ fn selected(good: &Good) -> String {
         good.selected.iter().take(SHOWN).map(|name| format!("  {}\n", word(name))).collect();
     let more = match count.saturating_sub(SHOWN) {
         0 => String::new(),
-        more => format!("  and {more} more, see --json\n"),
+        more => format!("  and {more} more: see `--json`\n"),
     };
     let end = if count == 0 { "." } else { ":" };
     format!("{count} of {existing} namespaces are selected now{end}\n{names}{more}")
@@ -170,6 +170,10 @@ fn refused(refused: &[Refused]) -> String {
 mod tests {
     use super::*;
 
+    fn plain(found: &Good) -> String {
+        anstream::adapter::strip_str(&good(found, &Config::default())).to_string()
+    }
+
     #[test]
     fn places_are_counted_from_one_in_characters() {
         let text = "a = 1\nü = \"é\" x\n";
@@ -182,5 +186,37 @@ mod tests {
         assert_eq!(at("a"), (Some(1), Some(1)));
         assert_eq!(at("ü"), (Some(2), Some(1)));
         assert_eq!(at("x"), (Some(2), Some(9)));
+    }
+
+    #[test]
+    fn a_good_configuration_is_summed_up() {
+        let names: Vec<NetnsName> = (1..=22)
+            .map(|number| NetnsName::named(&format!("qrouter-{number}")).unwrap())
+            .collect();
+        let selected: Vec<&NetnsName> = names.iter().collect();
+        let refused = vec![Refused { namespace: "qrouter-2".into(), error: "too long".into() }];
+        let file = Some("/etc/anetcon/anetcon.toml".as_ref());
+        let good = Good::new(file, 25, &selected, refused);
+        insta::assert_snapshot!("check", plain(&good));
+        let good = Good::new(None, 1, &[], vec![]);
+        insta::assert_snapshot!("check_empty", plain(&good));
+    }
+
+    #[test]
+    fn a_bad_configuration_is_told_as_json() {
+        let text = "period = 0\n\n[log]\nprefx = \"x\"\n";
+        let error = |message: &str, span, help: Option<&str>| Diagnostic {
+            message: message.into(),
+            span,
+            help: help.map(str::to_owned),
+        };
+        let diagnostics = vec![
+            error("too small", Some(9..10), None),
+            error("no such key", Some(18..23), Some("did you mean `prefix`?")),
+            error("of the command line", None, None),
+        ];
+        let errors = ConfigErrors { diagnostics };
+        let bad = Bad::new(Some("bad.toml".as_ref()), text, &errors);
+        insta::assert_snapshot!("check_bad_json", serde_json::to_string_pretty(&bad).unwrap());
     }
 }

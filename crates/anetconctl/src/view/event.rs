@@ -79,7 +79,7 @@ fn what(happening: &Happening) -> String {
         Happening::EventsMissed { count } => {
             paint(ODD, format_args!("{count} events were missed: this reader is too slow"))
         }
-        Happening::Unknown => "something that this version does not know; see --json".to_owned(),
+        Happening::Unknown => "something that this version does not know: see `--json`".to_owned(),
     }
 }
 

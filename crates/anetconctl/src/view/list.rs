@@ -22,7 +22,11 @@ pub fn list(namespaces: &[Namespace], legend: bool) -> String {
     rows.insert(0, header());
     let unaudited =
         namespaces.iter().filter(|netns| netns.state != NamespaceState::Audited).count();
-    format!("{}\n{} namespaces, {unaudited} not audited\n", aligned("", &rows), namespaces.len())
+    let namespaces = match namespaces.len() {
+        1 => "1 namespace".to_owned(),
+        count => format!("{count} namespaces"),
+    };
+    format!("{}\n{namespaces}, {unaudited} not audited\n", aligned("", &rows))
 }
 
 /// A state's word and colour.

@@ -56,7 +56,7 @@ fn failed(failed: &[FailedNamespace], now: Timestamp) -> String {
     let rows: Vec<_> = failed.iter().take(SHOWN).map(|netns| failed_row(netns, now)).collect();
     let mut text = aligned("  ", &rows);
     if failed.len() > SHOWN {
-        text.push_str(&format!("  and {} more: anetconctl list\n", failed.len() - SHOWN));
+        text.push_str(&format!("  and {} more: see `anetconctl list`\n", failed.len() - SHOWN));
     }
     if text.is_empty() { text } else { format!("\n{}\n{text}", paint(BOLD, "Not audited")) }
 }

@@ -5,11 +5,9 @@ use anetcon_api::{
     Namespace, NamespaceCounts, NamespaceDetail, NamespaceDiff, NamespaceState, NfLogAllNetns,
     Protection, Reload, Repair, RepairKind, Repairs, RuleCounter, Schema, Status, Verdict,
 };
-use anetcon_core::config::{self, Config};
-use anetcon_core::netns::NetnsName;
 use jiff::Timestamp;
 
-use super::{Bad, Good, Purged, PurgedNamespace, Refused};
+use super::{Purged, PurgedNamespace};
 
 const ROUTER: &str = "qrouter-a4fadad3-e529-4329-a086-010b84363596";
 
@@ -287,25 +285,4 @@ fn purge() {
     insta::assert_snapshot!("purge", show(false, removed));
     insta::assert_snapshot!("purge_dry_run", show(true, vec![netns("default", false, None)]));
     assert_eq!(show(false, vec![]), "Table inet anetcon removed in 0 of 5 namespaces.\n");
-}
-
-#[test]
-fn check() {
-    let names: Vec<NetnsName> =
-        (1..=22).map(|number| NetnsName::named(&format!("qrouter-{number}")).unwrap()).collect();
-    let selected: Vec<&NetnsName> = names.iter().collect();
-    let refused = vec![Refused { namespace: "qrouter-2".into(), error: "too long".into() }];
-    let file = Some("/etc/anetcon/anetcon.toml".as_ref());
-    let good = Good::new(file, 25, &selected, refused);
-    insta::assert_snapshot!("check", plain(&super::good(&good, &Config::default())));
-    let good = Good::new(None, 1, &[], vec![]);
-    insta::assert_snapshot!("check_empty", plain(&super::good(&good, &Config::default())));
-}
-
-#[test]
-fn check_as_json() {
-    let text = "period = 0\n\n[log]\nprefx = \"x\"\n";
-    let errors = config::parse(text).unwrap_err();
-    let bad = Bad::new(Some("bad.toml".as_ref()), text, &errors);
-    insta::assert_snapshot!("check_bad_json", serde_json::to_string_pretty(&bad).unwrap());
 }
