@@ -81,7 +81,7 @@ impl Dump<'_> {
         let attributes = [(decode::TABLE, key)];
         let request =
             Request { object: &object, number: kind::GETTABLE, flags: 0, attributes: &attributes };
-        match self.collect(&request, kind::NEWTABLE, |attributes| decode::table(attributes)) {
+        match self.collect(&request, kind::NEWTABLE, decode::table) {
             Ok(tables) => match tables.into_iter().find(|(found, _)| found == name) {
                 Some((_, flags)) => Ok(Some(flags)),
                 None => Err(unanswered(&request)),

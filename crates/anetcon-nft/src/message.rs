@@ -43,7 +43,7 @@ impl<'a> Message<'a> {
 /// Splits a datagram. The bytes must start aligned to 4, as [`Buffer`](crate::ffi::Buffer) does.
 pub(crate) fn split(datagram: &[u8]) -> Result<Vec<Message<'_>>, Malformed> {
     // The kernel pads every message, so another length means a cut datagram; mnl's iterator relies on the padding.
-    if datagram.len() % 4 != 0 {
+    if !datagram.len().is_multiple_of(4) {
         return Err(Malformed("datagram"));
     }
     let mut messages = Vec::new();

@@ -198,7 +198,8 @@ fn what_cannot_be_written_is_refused_before_anything_is_sent() {
     let good = wanted(&["10.0.0.0/8"]);
     let mut place = Place::with("nft-unwritable", &good);
     let before = place.rules.observe("anetcon").unwrap();
-    let changes: [(&str, fn(&mut Table)); 6] = [
+    type Change = fn(&mut Table);
+    let changes: [(&str, Change); 6] = [
         ("table `a\0b`", |table| table.name = "a\0b".into()),
         ("chain `c\0d`", |table| table.chains[0].name = "c\0d".into()),
         ("set `sss", |table| table.sets[0].name = "s".repeat(300)),

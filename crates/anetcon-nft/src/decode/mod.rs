@@ -2,10 +2,12 @@
 //!
 //! What we never write must not vanish on the way: an attribute or expression that we do not know, or know and do not
 //! use, is kept in a form that cannot equal anything wanted. Left out are only facts that do nothing to a
-//! packet: handles, positions, counters, and the user data of nft beside a rule's comment.
+//! packet: handles, positions, counters, and the comments of tables, chains, sets and elements.
 
 mod expression;
 mod set;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use set::{elements, set};
 
