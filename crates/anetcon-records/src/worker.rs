@@ -108,6 +108,7 @@ impl Worker {
             });
             if let Err(error) = result {
                 self.teller.failed(Part::KernelLog, &error, 0);
+                self.flush();
                 // Either way it goes on: an error only makes the pause shorter.
                 let woken = reader::wait([self.inbox.woken.as_fd()], Some(REOPEN_AFTER));
                 if woken.is_ok_and(|[woken]| woken) {
@@ -145,6 +146,7 @@ impl Worker {
             self.work(reader);
         }
         self.finish(reader);
+        self.teller.tell_lost(false);
         Ok(())
     }
 
