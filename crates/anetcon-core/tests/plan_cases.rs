@@ -5,6 +5,8 @@
 //! drift per line, and the difference as the user sees it. A new case needs no code: add a folder, run
 //! once with `ANETCON_BLESS=1`, and read what was written.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod plan_edits;
 
 use std::fmt::Write as _;

@@ -1,6 +1,8 @@
 //! What we print is what nft reads and prints: every table goes through a real kernel in a namespace of its
 //! own and comes back as the same text.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;

@@ -122,9 +122,12 @@ mod tests {
         }
     }
 
+    /// Keys, each with whether it ends a range, and how they read.
+    type Case = (&'static [(&'static str, bool)], &'static [&'static str]);
+
     #[test]
     fn ranges_read_as_networks() {
-        let cases: [(&[(&str, bool)], &[&str]); 6] = [
+        let cases: [Case; 6] = [
             (&[("10.0.0.0", false), ("11.0.0.0", true)], &["10.0.0.0/8"]),
             (&[("10.0.0.1", false), ("10.0.0.2", true)], &["10.0.0.1"]),
             (&[("10.0.0.1", false), ("10.0.0.3", true)], &["10.0.0.1-10.0.0.2"]),

@@ -1,0 +1,4 @@
+//! What the properties of the planner are tried on.
+
+pub mod edit;
+pub mod tables;
