@@ -93,7 +93,7 @@ fn sort(error: &Error) -> (Exit, Option<&'static str>) {
         Error::NoPermission { .. } | Error::Refused { code: 403, .. } => {
             (Exit::CannotTell, Some(MEMBER))
         }
-        Error::Refused { code: 404, .. } => (Exit::Wrong, None),
+        Error::Refused { code: 404, .. } | Error::LongName => (Exit::Wrong, None),
         Error::Refused { code: 422, .. } => (Exit::BadConfiguration, None),
         Error::Refused { .. }
         | Error::NoAnswer { .. }

@@ -59,6 +59,7 @@ fn one_if_something_is_wrong() {
         exits(vec![(LIST, Answer::json(&document))], &["list"], 1);
     }
     exits(vec![("GET /v1/diff", Answer::json(&diff(false, None)))], &["diff"], 1);
+    exits(vec![], &["show", &"x".repeat(100_000)], 1);
     let unknown = exits(vec![], &["show", "qrouter-1"], 1);
     assert_eq!(unknown.stderr, "anetconctl: no such namespace\nhelp: ask somebody\n");
 }

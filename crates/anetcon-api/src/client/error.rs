@@ -35,6 +35,9 @@ pub enum Error {
         /// What to do about it.
         help: Option<String>,
     },
+    /// The name that was asked for is longer than any file name.
+    #[error("no namespace has so long a name")]
+    LongName,
     /// The agent did not answer in time.
     #[error("the agent did not answer within {} s", limit.as_secs_f64())]
     NoAnswer {

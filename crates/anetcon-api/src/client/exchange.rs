@@ -33,6 +33,7 @@ impl Drop for Connection {
 
 /// Connect, ask, and read the head of the answer.
 pub(super) async fn open(socket: &Path, method: Method, path: &str) -> Result<Exchange, Error> {
+    let request = request(method, path)?;
     let stream =
         UnixStream::connect(socket).await.map_err(|error| Error::connecting(socket, error))?;
     let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(Error::Http)?;
@@ -40,18 +41,18 @@ pub(super) async fn open(socket: &Path, method: Method, path: &str) -> Result<Ex
         // Its error also reaches the request or the body that waits on it, which tell it.
         let _ = driver.await;
     }));
-    let response = sender.send_request(request(method, path)).await.map_err(Error::Http)?;
+    let response = sender.send_request(request).await.map_err(Error::Http)?;
     Ok(Exchange { response, connection })
 }
 
-fn request(method: Method, path: &str) -> Request<Empty<Bytes>> {
+fn request(method: Method, path: &str) -> Result<Request<Empty<Bytes>>, Error> {
     let mut request = Request::new(Empty::new());
     *request.method_mut() = method;
-    *request.uri_mut() =
-        path.parse::<Uri>().expect("our paths are ASCII literals and percent-encoded names");
+    // All but names is fixed and they are percent-encoded, so only the length can be wrong.
+    *request.uri_mut() = path.parse::<Uri>().map_err(|_| Error::LongName)?;
     // HTTP/1.1 demands a host; a Unix socket has none.
     request.headers_mut().insert(header::HOST, header::HeaderValue::from_static("anetcon"));
-    request
+    Ok(request)
 }
 
 impl Exchange {
