@@ -12,6 +12,7 @@ use crate::ack;
 use crate::attribute::{Malformed, array};
 use crate::decode::{self, DumpedRule};
 use crate::error::Error;
+use crate::ffi::Buffer;
 use crate::message::{self, Message, flag, kind};
 use crate::netlink::Socket;
 
@@ -20,8 +21,9 @@ const ATTEMPTS: u32 = 8;
 
 /// Requests over a socket, one after the other.
 pub(crate) struct Dump<'a> {
-    pub(crate) socket: &'a mut Socket,
+    pub(crate) socket: &'a Socket,
     pub(crate) sequence: &'a mut u32,
+    pub(crate) buffer: Buffer,
 }
 
 impl Dump<'_> {
@@ -164,7 +166,7 @@ impl Dump<'_> {
         answer: u16,
         mut take: impl FnMut(&[u8]) -> Result<(), Malformed>,
     ) -> Result<(), Error> {
-        self.socket.discard()?;
+        self.socket.discard(&mut self.buffer)?;
         *self.sequence = self.sequence.wrapping_add(1);
         let sequence = *self.sequence;
         let flags = request.flags | flag::ACK;
@@ -174,7 +176,7 @@ impl Dump<'_> {
                 reason: "its name is too long",
             })?;
         self.socket.send(&[&bytes])?;
-        while let Some(datagram) = self.socket.receive()? {
+        while let Some(datagram) = self.socket.receive(&mut self.buffer)? {
             let messages = message::split(datagram).map_err(|source| malformed(request, source))?;
             for message in messages.iter().filter(|message| message.sequence == sequence) {
                 if end(message, request, answer, &mut take)? {
@@ -249,4 +251,59 @@ fn unanswered(request: &Request<'_>) -> Error {
 
 fn malformed(request: &Request<'_>, source: Malformed) -> Error {
     Error::Malformed { object: request.object.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: Request<'_> =
+        Request { object: "the rules", number: kind::GETRULE, flags: flag::DUMP, attributes: &[] };
+    const NEWRULE: u16 = kind::SUBSYSTEM << 8 | kind::NEWRULE;
+
+    /// What becomes of one message of an answer.
+    fn outcome(kind: u16, flags: u16, payload: &[u8]) -> Result<bool, Error> {
+        let message = Message { kind, flags, sequence: 1, portid: 0, payload };
+        end(&message, &REQUEST, kind::NEWRULE, &mut |attributes| decode::rule(attributes).map(drop))
+    }
+
+    #[test]
+    fn only_a_good_end_is_the_end() {
+        assert!(outcome(kind::DONE, 0, &[0; 4]).unwrap());
+        assert!(outcome(kind::ERROR, flag::CAPPED, &[0; 20]).unwrap());
+        assert!(!outcome(NEWRULE, 0, &[1, 0, 0, 0, 6, 0, 2, 0, b'c', 0, 0, 0]).unwrap());
+    }
+
+    #[test]
+    fn an_interrupted_dump_is_begun_again() {
+        for kind in [NEWRULE, kind::DONE] {
+            let outcome = outcome(kind, flag::DUMP_INTR, &[0; 4]);
+            assert!(matches!(outcome, Err(Error::Interrupted { .. })), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_dump_can_fail_at_its_end() {
+        let outcome = outcome(kind::DONE, 0, &(-12i32).to_ne_bytes());
+        assert!(
+            matches!(&outcome, Err(Error::Refused { object, errno: Errno::ENOMEM, .. }) if object == "the rules"),
+            "{outcome:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_cut_or_of_another_kind_is_an_error() {
+        for (kind, payload) in [
+            (kind::DONE, &[0, 0][..]),
+            (kind::ERROR, &[0, 0]),
+            (NEWRULE, &[1, 0]),
+            (NEWRULE, &[1, 0, 0, 0, 7, 0, 2, 0, b'c', 0]),
+            (NEWRULE, &[1, 0, 0, 0]),
+            (kind::SUBSYSTEM << 8 | kind::NEWSET, &[1, 0, 0, 0]),
+            (0x0100, &[0; 8]),
+        ] {
+            let outcome = outcome(kind, 0, payload);
+            assert!(matches!(outcome, Err(Error::Malformed { .. })), "{payload:?}: {outcome:?}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ use anetcon_core::netns::NetnsCookie;
 
 use crate::error::Error;
 use crate::message;
-use crate::netlink::{PortId, Socket};
+use crate::netlink::{self, PortId, Socket};
 use crate::transaction::Transaction;
 
 /// The bit of `NFNLGRP_NFTABLES` (7) in a netlink address.
@@ -82,8 +82,9 @@ impl Monitor {
     /// [`Error::Socket`] if the socket cannot be read at all. Lost or odd events are no error but `lost`.
     pub fn drain(&mut self, table: &str, own: PortId) -> Result<Changes, Error> {
         let mut changes = Changes::default();
+        let mut buffer = netlink::buffer();
         loop {
-            let understood = match self.socket.receive() {
+            let understood = match self.socket.receive(&mut buffer) {
                 Ok(Some(datagram)) => {
                     take(&mut self.transaction, datagram, table, own, &mut changes)
                 }

@@ -3,7 +3,7 @@
 //! The kernel works on a request inside `sendmsg` and queues the answers before that returns, so whatever is
 //! not there at once is missing. What the bytes mean is not known here.
 
-use std::io::IoSlice;
+use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use anetcon_core::netns::NetnsCookie;
@@ -11,26 +11,25 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, getsockname,
-    recvfrom, sendmsg, setsockopt, socket, sockopt,
+    recvmsg, sendmsg, setsockopt, socket, sockopt,
 };
 
 use crate::error::Error;
-use crate::ffi;
+use crate::ffi::{self, Buffer};
 
 /// Upper limit of what may wait for us in the kernel, and of what we send at once. It is a limit, not an allocation.
 const QUEUE: usize = 1 << 20;
-/// Larger than any datagram: a dump uses up to 32 KiB, an event one page, and only one message may be larger.
-const DATAGRAM: usize = 128 << 10;
+/// Larger than any datagram: the kernel fills up to 32 KiB of a dump at once, and events are smaller.
+const DATAGRAM: usize = 64 << 10;
 
 /// The port (`nl_pid`) of a netlink socket: how the kernel tells whose change an event reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PortId(pub u32);
 
-/// An open socket and its buffer.
+/// An open socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: OwnedFd,
-    buffer: ffi::Buffer,
 }
 
 impl Socket {
@@ -77,7 +76,7 @@ impl Socket {
             .map_err(failed("enlarge the receive buffer"))?;
         allow_sending(&fd, QUEUE)?;
         ffi::explain_errors(fd.as_fd()).map_err(failed("ask for explained errors"))?;
-        Ok(Self { fd, buffer: ffi::Buffer::new(DATAGRAM) })
+        Ok(Self { fd })
     }
 
     /// The socket's own port.
@@ -108,34 +107,48 @@ impl Socket {
     }
 
     /// The next datagram from the kernel that is already there; `None` if there is none.
-    pub(crate) fn receive(&mut self) -> Result<Option<&[u8]>, Error> {
+    pub(crate) fn receive<'a>(&self, buffer: &'a mut Buffer) -> Result<Option<&'a [u8]>, Error> {
         let length = loop {
-            let fd = self.fd.as_raw_fd();
-            let buffer = self.buffer.bytes_mut();
-            let (length, sender) = match uninterrupted(|| recvfrom::<NetlinkAddr>(fd, buffer)) {
-                Ok(received) => received,
+            match uninterrupted(|| self.receive_into(buffer)) {
+                Ok(Some(length)) => break length,
+                Ok(None) => (),
                 Err(Errno::EAGAIN) => return Ok(None),
                 Err(Errno::ENOBUFS) => return Err(Error::Overrun),
                 Err(errno) => return Err(failed("receive from the kernel")(errno)),
-            };
-            // Another process may send to our port; only port 0 is the kernel.
-            if sender.is_some_and(|address| address.pid() == 0) {
-                break length;
             }
         };
-        Ok(self.buffer.bytes().get(..length))
+        Ok(buffer.bytes().get(..length))
+    }
+
+    /// One datagram; `None` if it is not the kernel's: another process may send to our port, only port 0 is the
+    /// kernel. One that does not fit would be cut silently, so that counts as lost.
+    fn receive_into(&self, buffer: &mut Buffer) -> Result<Option<usize>, Errno> {
+        let mut slices = [IoSliceMut::new(buffer.bytes_mut())];
+        let fd = self.fd.as_raw_fd();
+        let received = recvmsg::<NetlinkAddr>(fd, &mut slices, None, MsgFlags::MSG_DONTWAIT)?;
+        if received.flags.contains(MsgFlags::MSG_TRUNC) {
+            return Err(Errno::ENOBUFS);
+        }
+        let kernel = received.address.is_some_and(|address| address.pid() == 0);
+        Ok(kernel.then_some(received.bytes))
     }
 
     /// Throws away what is waiting: answers to a request that was given up, or that an earlier run of the agent made.
-    pub(crate) fn discard(&mut self) -> Result<(), Error> {
+    pub(crate) fn discard(&self, buffer: &mut Buffer) -> Result<(), Error> {
         loop {
-            match self.receive() {
+            match self.receive(buffer) {
                 Ok(None) => return Ok(()),
                 Ok(Some(_)) | Err(Error::Overrun) => (),
                 Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// Room for one datagram. It is made for each operation: kept in each of thousands of sockets it would be the most
+/// memory that the agent needs.
+pub(crate) fn buffer() -> Buffer {
+    Buffer::new(DATAGRAM)
 }
 
 impl AsFd for Socket {

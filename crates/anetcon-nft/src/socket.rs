@@ -12,7 +12,7 @@ use crate::batch::{self, Outgoing};
 use crate::dump::Dump;
 use crate::error::Error;
 use crate::message;
-use crate::netlink::{PortId, Socket};
+use crate::netlink::{self, PortId, Socket};
 
 /// Requests begin here, far from the numbers 1, 2, ... that a batch uses.
 const FIRST_SEQUENCE: u32 = 1 << 30;
@@ -116,9 +116,10 @@ impl RulesSocket {
 
     fn commit(&mut self, outgoing: Outgoing) -> Result<(), Error> {
         let Outgoing { batch, mut expected } = outgoing;
-        self.socket.discard()?;
+        let mut buffer = netlink::buffer();
+        self.socket.discard(&mut buffer)?;
         self.socket.send(&batch.iter().collect::<Vec<_>>())?;
-        while let Some(datagram) = self.socket.receive()? {
+        while let Some(datagram) = self.socket.receive(&mut buffer)? {
             message::split(datagram)
                 .and_then(|messages| messages.iter().try_for_each(|message| expected.note(message)))
                 .map_err(|source| Error::Malformed { object: "the batch".to_owned(), source })?;
@@ -127,7 +128,7 @@ impl RulesSocket {
     }
 
     fn dump(&mut self) -> Dump<'_> {
-        Dump { socket: &mut self.socket, sequence: &mut self.sequence }
+        Dump { socket: &self.socket, sequence: &mut self.sequence, buffer: netlink::buffer() }
     }
 }
 

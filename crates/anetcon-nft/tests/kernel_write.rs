@@ -10,6 +10,7 @@ use anetcon_core::table::{Element, Table};
 use anetcon_nft::Error;
 use common::{Place, wanted, wanted_by};
 use nix::errno::Errno;
+use nix::sys::socket::{setsockopt, sockopt};
 use serde_json::json;
 
 /// Writes the table and compares what nft prints.
@@ -282,4 +283,21 @@ fn other_names_and_priorities_are_written_too() {
     assert!(listing.contains("hook postrouting priority security;"), "{listing}");
     assert_eq!(place.plan(&wanted), Plan::Nothing);
     assert_eq!(place.rules.tables().unwrap(), ["watch"]);
+}
+
+#[test]
+fn lost_answers_are_no_success_and_the_socket_goes_on() {
+    let wanted = wanted(&["10.0.0.0/8"]);
+    let mut place = Place::with("nft-lost", &wanted);
+    setsockopt(&place.rules, sockopt::RcvBuf, &1).unwrap();
+    let mut many = wanted.clone();
+    many.chains[0].rules = vec![wanted.chains[0].rules[0].clone(); 200];
+    let plan = Plan::Replace { wanted: many, existing_flags: Some(0), drift: Vec::new() };
+    let error = place.rules.apply(&plan).unwrap_err();
+    assert!(matches!(error, Error::Overrun) && error.retry(), "{error:?}");
+    // The batch itself had happened: only a look can tell.
+    assert_eq!(place.table().unwrap().chains[0].rules.len(), 200);
+    setsockopt(&place.rules, sockopt::RcvBufForce, &(1 << 20)).unwrap();
+    place.write(&wanted).unwrap();
+    assert_eq!(place.table(), Some(wanted));
 }
