@@ -2,6 +2,7 @@
 #![allow(clippy::panic, reason = "a test whose agent does not do as told ends here")]
 #![allow(clippy::disallowed_methods, reason = "the agent is the program under test")]
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::configuration::Configuration;
 use crate::http::{self, Response};
-use crate::netns::require_root;
+use crate::netns::{Netns, require_root};
 
 /// Ends a test whose agent hangs; far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -25,8 +26,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Agent {
     binary: PathBuf,
+    arguments: Vec<OsString>,
+    /// Where it runs, if not where the test does.
+    inside: Option<PathBuf>,
     folder: TempDir,
     configuration: Configuration,
+    launcher: Vec<String>,
     child: Option<Child>,
 }
 
@@ -45,7 +50,15 @@ impl Agent {
         require_root();
         let folder =
             tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
-        let agent = Self { binary: binary.to_owned(), folder, configuration, child: None };
+        let agent = Self {
+            binary: binary.to_owned(),
+            arguments: Vec::new(),
+            inside: None,
+            folder,
+            configuration,
+            launcher: Vec::new(),
+            child: None,
+        };
         for name in ["log", "state"] {
             let path = agent.folder().join(name);
             fs::create_dir(&path)
@@ -53,6 +66,12 @@ impl Agent {
         }
         agent.write_configuration();
         agent
+    }
+
+    /// From now on the agent is started by this command, which gets the agent's command line as further
+    /// arguments and must become the agent by exec: signals and [`pid`](Self::pid) are then the agent's.
+    pub fn launch_with(&mut self, command: &[&str]) {
+        self.launcher = command.iter().map(ToString::to_string).collect();
     }
 
     /// Starts the agent in its folder once more and waits until its control socket answers.
@@ -72,9 +91,11 @@ impl Agent {
         assert!(self.child.is_none(), "the agent runs already");
         let stderr = File::options().create(true).append(true).open(self.stderr_path());
         let stderr = stderr.unwrap_or_else(|error| panic!("no file for stderr: {error}"));
-        let child = Command::new(&self.binary)
+        let child = self
+            .program()
             .arg("-c")
             .arg(self.configuration_path())
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)
@@ -83,6 +104,16 @@ impl Agent {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()));
         self.child = Some(child);
+    }
+
+    /// Gives the agent these arguments besides `-c`, from its next start on.
+    pub fn set_arguments<T: Into<OsString>>(&mut self, arguments: impl IntoIterator<Item = T>) {
+        self.arguments = arguments.into_iter().map(Into::into).collect();
+    }
+
+    /// Lets the agent run inside a namespace, which it then takes for the root namespace, from its next start on.
+    pub fn run_inside(&mut self, netns: &Netns) {
+        self.inside = Some(netns.path().to_owned());
     }
 
     /// The agent's folder: configuration, socket, `log`, `state`.
@@ -194,6 +225,16 @@ impl Agent {
             .unwrap_or_else(|error| panic!("GET {path}: not JSON, {error}: {}", response.body))
     }
 
+    /// What each open file descriptor of the agent leads to (`socket:[4711]`, a path), as proc(5) shows it.
+    pub fn open_files(&self) -> Vec<String> {
+        let folder = format!("/proc/{}/fd", self.pid());
+        let entries =
+            fs::read_dir(&folder).unwrap_or_else(|error| panic!("cannot read {folder}: {error}"));
+        // One that was closed since then leads nowhere.
+        let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+        links.map(|link| link.to_string_lossy().into_owned()).collect()
+    }
+
     /// The agent's status.
     pub fn status(&self) -> Value {
         self.get("/v1/status")
@@ -219,6 +260,21 @@ impl Agent {
         })
     }
 
+    /// The launchers become the agent by exec, so the process id is the agent's in any case.
+    fn program(&self) -> Command {
+        let mut words: Vec<OsString> = self.launcher.iter().map(OsString::from).collect();
+        if let Some(netns) = &self.inside {
+            words.extend(["nsenter".into(), format!("--net={}", netns.display()).into()]);
+            words.push("--".into());
+        }
+        let Some((program, arguments)) = words.split_first() else {
+            return Command::new(&self.binary);
+        };
+        let mut command = Command::new(program);
+        command.args(arguments).arg(&self.binary);
+        command
+    }
+
     fn write_configuration(&self) {
         let toml = self.configuration.to_toml(self.folder());
         fs::write(self.configuration_path(), toml)
@@ -229,7 +285,8 @@ impl Agent {
         self.folder().join("stderr")
     }
 
-    fn signal(&self, signal: Signal) {
+    /// Sends a signal and waits for nothing.
+    pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid().cast_signed()), signal)
             .unwrap_or_else(|error| panic!("cannot send {signal} to the agent: {error}"));
     }

@@ -27,10 +27,16 @@ pub struct Configuration {
     pub table: String,
     /// `log.prefix`.
     pub prefix: String,
+    /// `log.prefix_dnat`.
+    pub prefix_dnat: String,
+    /// `log.prefix_other`.
+    pub prefix_other: String,
     /// `log.namespace`.
     pub namespace_tag: String,
     /// `log.writer`.
     pub writer: String,
+    /// `control.socket`, where it is not the one in the agent's own folder.
+    pub socket: Option<PathBuf>,
 }
 
 impl Configuration {
@@ -47,14 +53,18 @@ impl Configuration {
             networks: BTreeMap::new(),
             table: own.replace('-', "_"),
             prefix: format!("[{own}]"),
+            prefix_dnat: "[D]".into(),
+            prefix_other: "[X]".into(),
             namespace_tag: "hash".into(),
             writer: "agent".into(),
+            socket: None,
         }
     }
 
     /// The text of the file for an agent that lives in this folder.
     pub fn to_toml(&self, folder: &Path) -> String {
         let text = |name: &str| quoted(&folder.join(name).display());
+        let socket = self.socket.clone().unwrap_or_else(|| folder.join("anetcon.sock"));
         let directories = self.namespace_directories.iter().map(|path| path.display());
         let mut toml = format!(
             "namespaces = {}\n\
@@ -63,7 +73,7 @@ impl Configuration {
              protocols = {}\n\
              networks_scope = {}\n\
              [rules]\ntable = {table}\nchain = {table}\n\
-             [log]\nprefix = {}\nnamespace = {}\nwriter = {}\ndirectory = {}\n\
+             [log]\nprefix = {}\nprefix_dnat = {}\nprefix_other = {}\nnamespace = {}\nwriter = {}\ndirectory = {}\n\
              [state]\ndirectory = {}\nhash_file = {}\n\
              [control]\nsocket = {}\n\
              [networks]\n",
@@ -73,12 +83,14 @@ impl Configuration {
             list(&self.protocols),
             quoted(&self.networks_scope),
             quoted(&self.prefix),
+            quoted(&self.prefix_dnat),
+            quoted(&self.prefix_other),
             quoted(&self.namespace_tag),
             quoted(&self.writer),
             text("log"),
             text("state"),
             text("state/namespace.hash"),
-            text("anetcon.sock"),
+            quoted(&socket.display()),
             table = quoted(&self.table),
         );
         for (namespace, networks) in &self.networks {
