@@ -99,51 +99,18 @@ impl Source {
     }
 }
 
+/// Sockets and state are opened once: another value takes effect at the next start.
+const AT_START: [&str; 2] = ["state.directory", "control.socket"];
+
 /// One short phrase for each key that differs (`period: 30 -> 60`).
 pub fn changes(old: &Config, new: &Config) -> Vec<String> {
-    KEYS.iter()
-        .filter_map(|key| {
-            let (before, after) = ((key.show)(old), (key.show)(new));
-            let note = if key.restart { " (takes effect at the next start)" } else { "" };
-            (before != after).then(|| format!("{}: {before} -> {after}{note}", key.name))
+    let pairs = config::values(old).into_iter().zip(config::values(new));
+    pairs
+        .filter(|(before, after)| before != after)
+        .map(|(before, after)| {
+            let later = AT_START.contains(&after.key);
+            let note = if later { " (takes effect at the next start)" } else { "" };
+            format!("{}: {} -> {}{note}", after.key, before.value, after.value)
         })
         .collect()
 }
-
-struct Key {
-    name: &'static str,
-    show: fn(&Config) -> String,
-    /// Sockets and state are opened once.
-    restart: bool,
-}
-
-const fn live(name: &'static str, show: fn(&Config) -> String) -> Key {
-    Key { name, show, restart: false }
-}
-
-const fn at_start(name: &'static str, show: fn(&Config) -> String) -> Key {
-    Key { name, show, restart: true }
-}
-
-const KEYS: &[Key] = &[
-    live("namespaces", |c| format!("{:?}", c.selection)),
-    live("namespace_directories", |c| format!("{:?}", c.namespace_directories)),
-    live("period", |c| c.period.as_secs().to_string()),
-    live("debug", |c| c.debug.to_string()),
-    live("protocols", |c| format!("{:?}", c.protocols)),
-    live("networks_scope", |c| format!("{:?}", c.networks_scope)),
-    live("networks", |c| format!("{:?}", c.networks)),
-    live("rules.table", |c| c.rules.table.clone()),
-    live("rules.chain", |c| c.rules.chain.clone()),
-    live("rules.priority", |c| c.rules.priority.to_string()),
-    live("log.prefix", |c| format!("{:?}", c.log.prefixes.base)),
-    live("log.prefix_dnat", |c| format!("{:?}", c.log.prefixes.dnat)),
-    live("log.prefix_other", |c| format!("{:?}", c.log.prefixes.other)),
-    live("log.namespace", |c| format!("{:?}", c.log.prefixes.namespace)),
-    live("log.level", |c| format!("{:?}", c.log.level)),
-    live("log.writer", |c| format!("{:?}", c.log.writer)),
-    live("log.directory", |c| format!("{:?}", c.log.directory)),
-    live("state.hash_file", |c| format!("{:?}", c.state.hash_file)),
-    at_start("state.directory", |c| format!("{:?}", c.state.directory)),
-    at_start("control.socket", |c| format!("{:?}", c.control.socket)),
-];
