@@ -99,8 +99,8 @@ impl Source {
     }
 }
 
-/// Sockets and state are opened once: another value takes effect at the next start.
-const AT_START: [&str; 2] = ["state.directory", "control.socket"];
+/// The control socket is bound once: another path takes effect at the next start.
+const AT_START: [&str; 1] = ["control.socket"];
 
 /// One short phrase for each key that differs (`period: 30 -> 60`).
 pub fn changes(old: &Config, new: &Config) -> Vec<String> {
