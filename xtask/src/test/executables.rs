@@ -25,13 +25,18 @@ pub struct Executable {
     pub machine_wide: bool,
 }
 
-/// Builds every test of the workspace and gives those whose name contains `part`.
+/// Builds the tests and gives the executables whose name contains `part`. When that begins with a
+/// package's name, only that package is built.
 ///
 /// # Errors
 /// When the build fails or nothing has such a name.
 pub fn build(part: &str) -> Result<Vec<Executable>> {
     let mut command = process::cargo();
-    command.args(["test", "--quiet", "--workspace", "--no-run"]);
+    command.args(["test", "--quiet", "--no-run"]);
+    match part.split("::").next().filter(|name| is_package(name)) {
+        Some(name) => command.arg(format!("--package={name}")),
+        None => command.arg("--workspace"),
+    };
     command.arg("--message-format=json-render-diagnostics").stdout(Stdio::piped());
     let line = process::shown(&command);
     let mut child = command.spawn().with_context(|| format!("cannot start `{line}`"))?;
@@ -47,6 +52,11 @@ pub fn build(part: &str) -> Result<Vec<Executable>> {
         (one.machine_wide, &one.name).cmp(&(other.machine_wide, &other.name))
     });
     Ok(found)
+}
+
+fn is_package(name: &str) -> bool {
+    let folder = if name == "xtask" { PathBuf::new() } else { PathBuf::from("crates") };
+    !name.is_empty() && process::workspace().join(folder).join(name).join("Cargo.toml").is_file()
 }
 
 fn executable(message: &Value) -> Option<Executable> {
