@@ -7,6 +7,7 @@ use std::io::{self, PipeWriter, Write as _};
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use anetcon_core::prefix::{Kind, Prefixes};
 use thiserror::Error;
@@ -18,6 +19,9 @@ use crate::worker::{Command, Inbox, Worker};
 
 /// The name of the thread, as `ps -L` shows it.
 const THREAD: &str = "anetcon-kmsg";
+
+/// How long [`Capture::learn`] waits. The thread looks for commands at least every 20 ms.
+const LEARN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is captured, and where it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +55,9 @@ pub enum CaptureError {
     /// No thread or no pipe.
     #[error("cannot start the thread {THREAD}")]
     Thread(#[source] io::Error),
+    /// It waits for a slow disk, or has ended.
+    #[error("the thread {THREAD} does not answer")]
+    Busy,
     /// A bug.
     #[error("the thread {THREAD} panicked")]
     Panicked,
@@ -100,6 +107,17 @@ impl Capture {
     /// Whether the thread runs; `false` means that it panicked.
     pub fn is_running(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Makes further prefixes known. To be called before rules that use them are in force: when this returns, no line of
+    /// theirs can be taken for somebody else's.
+    ///
+    /// # Errors
+    /// [`CaptureError::Busy`] if the thread does not get to it in time; it will.
+    pub fn learn(&self, prefixes: &Prefixes) -> Result<(), CaptureError> {
+        let (done, learned) = mpsc::sync_channel(1);
+        self.send(Command::Learn(prefixes.clone(), done));
+        learned.recv_timeout(LEARN_WITHIN).map_err(|_| CaptureError::Busy)
     }
 
     /// Takes over another configuration. Lines read before go where the old one says; old prefixes stay known.

@@ -15,7 +15,7 @@ use thiserror::Error;
 pub const FILE_NAME: &str = "kmsg.position";
 
 /// A place in the kernel log of one boot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position {
     /// The boot that `sequence` counts in.
     pub boot_id: String,
@@ -23,6 +23,13 @@ pub struct Position {
     pub sequence: u64,
     /// CLOCK_MONOTONIC minus the kernel log's clock, in nanoseconds; see [`crate::clock`].
     pub lag_ns: i64,
+    /// The prefix stems of every configuration so far in this boot, for floating IPs: rules that stayed in force while no agent
+    /// ran have written with the last of them, whatever the next configuration says.
+    #[serde(default)]
+    pub float_stems: Vec<String>,
+    /// As `float_stems`, for the other connections.
+    #[serde(default)]
+    pub nat_stems: Vec<String>,
 }
 
 /// Why a position could not be kept or found.
@@ -110,7 +117,13 @@ mod tests {
         let state = directory.path().join("made/on/demand");
         assert_eq!(load(&state).unwrap(), None);
         for sequence in [7, u64::MAX] {
-            let position = Position { boot_id: "b".into(), sequence, lag_ns: -5 };
+            let position = Position {
+                boot_id: "b".into(),
+                sequence,
+                lag_ns: -5,
+                float_stems: vec!["[A][D]".into(), "\"".into()],
+                nat_stems: vec!["[A][X]".into()],
+            };
             position.save(&state).unwrap();
             assert_eq!(load(&state).unwrap(), Some(position));
         }

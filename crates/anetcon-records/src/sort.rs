@@ -30,11 +30,21 @@ impl Sorter {
     /// kernel's ring, and the rules that write them are replaced namespace by namespace.
     pub fn learn(&mut self, prefixes: &Prefixes) {
         for kind in Kind::ALL {
-            let stem = prefixes.stem(kind);
-            self.stems.retain(|(known, _)| *known != stem);
-            self.stems.push((stem, kind));
+            self.learn_stem(prefixes.stem(kind), kind);
         }
+    }
+
+    /// Adds one stem. What was known of the same stem is forgotten: the newer configuration is right.
+    pub fn learn_stem(&mut self, stem: String, kind: Kind) {
+        self.stems.retain(|(known, _)| *known != stem);
+        self.stems.push((stem, kind));
         self.stems.sort_by_key(|(stem, _)| std::cmp::Reverse(stem.len()));
+    }
+
+    /// Every stem known of this kind.
+    pub fn stems(&self, kind: Kind) -> Vec<String> {
+        let of_kind = self.stems.iter().filter(|(_, known)| *known == kind);
+        of_kind.map(|(stem, _)| stem.clone()).collect()
     }
 
     /// The kind of a record of ours; `None` for everybody else's.

@@ -6,8 +6,10 @@
 
 use std::io::{self, PipeReader, Read as _};
 use std::os::fd::AsFd as _;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
+
+use anetcon_core::prefix::{Kind, Prefixes};
 
 use crate::capture::CaptureConfig;
 use crate::clock::{Arrival, Clock};
@@ -38,6 +40,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(1);
 /// What the handle asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
+    /// Answered when every record read from then on is sorted by these prefixes, too.
+    Learn(Prefixes, SyncSender<()>),
     Reconfigure(Box<CaptureConfig>),
     Stop,
 }
@@ -162,6 +166,8 @@ impl Worker {
         self.teller.tell_lost(true);
         if reader.caught_up() {
             self.catching_up = None;
+            // From here on a kill costs nothing: the position tells the next start also which prefixes are in use.
+            self.save_soon();
             return true;
         }
         self.teller.tell(Event::PositionVoid);
@@ -250,6 +256,10 @@ impl Worker {
         match position::load(&self.config.state_directory) {
             Ok(Some(position)) if position.boot_id == self.boot_id => {
                 self.clock = Clock::new(Some(position.lag()));
+                self.remember(position.float_stems, Kind::Float);
+                self.remember(position.nat_stems, Kind::Nat);
+                // What the configuration says now goes before what others said.
+                self.sorter.learn(&self.config.prefixes);
                 Some(position.sequence)
             }
             Ok(_) => None,
@@ -260,11 +270,26 @@ impl Worker {
         }
     }
 
+    fn remember(&mut self, stems: Vec<String>, kind: Kind) {
+        stems.into_iter().for_each(|stem| self.sorter.learn_stem(stem, kind));
+    }
+
+    fn save_soon(&mut self) {
+        self.unsaved = true;
+        self.housekeeping_at = Some(Instant::now());
+    }
+
     fn save(&mut self, reader: &Reader) {
         let Some(sequence) = reader.last().filter(|_| self.unsaved) else { return };
         self.unsaved = false;
         let lag_ns = i64::try_from(self.clock.lag().as_nanos()).unwrap_or(0);
-        let position = Position { boot_id: self.boot_id.clone(), sequence, lag_ns };
+        let position = Position {
+            boot_id: self.boot_id.clone(),
+            sequence,
+            lag_ns,
+            float_stems: self.sorter.stems(Kind::Float),
+            nat_stems: self.sorter.stems(Kind::Nat),
+        };
         match position.save(&self.config.state_directory) {
             Ok(()) => self.teller.works(Part::Position),
             Err(error) => self.teller.failed(Part::Position, &error, 0),
@@ -274,6 +299,12 @@ impl Worker {
     fn obey(&mut self) {
         loop {
             match self.inbox.commands.try_recv() {
+                Ok(Command::Learn(prefixes, learned)) => {
+                    self.sorter.learn(&prefixes);
+                    self.save_soon();
+                    // Whoever asked may have given up waiting.
+                    let _ = learned.send(());
+                }
                 Ok(Command::Reconfigure(config)) => self.reconfigure(*config),
                 // The handle is never dropped without a stop; if it were, nobody could stop us later.
                 Ok(Command::Stop) | Err(TryRecvError::Disconnected) => {
@@ -293,8 +324,7 @@ impl Worker {
         }
         self.config = config;
         // The state directory may be another one.
-        self.unsaved = true;
-        self.housekeeping_at = Some(Instant::now());
+        self.save_soon();
     }
 }
 

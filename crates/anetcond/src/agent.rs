@@ -12,6 +12,7 @@ use anetcon_core::netns::NetnsName;
 use anetcon_core::prefix::Kind;
 use anetcon_core::{desired, render};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use crate::capture::Capture;
@@ -170,6 +171,8 @@ impl Agent {
         let loaded = self.source.load().map_err(|bad| ReloadError::Bad(bad.render(false)))?;
         let config = Arc::new(loaded.config);
         let changes = settings::changes(&self.in_force().config, &config);
+        // The capture thread answers within milliseconds.
+        block_in_place(|| self.capture.prepare(&config));
         let Reconfigured { added, removed } = self
             .order(|done| Order::Reconfigure(Arc::clone(&config), done))
             .await

@@ -35,6 +35,15 @@ impl Capture {
         Self { registry, running: Mutex::new(running) }
     }
 
+    /// Makes the prefixes of a configuration known before its rules are in force: their first lines may come at once.
+    pub fn prepare(&self, config: &Config) {
+        if let Running::Thread(thread) = &*self.running()
+            && let Err(error) = thread.learn(&config.log.prefixes)
+        {
+            tracing::warn!(%error, "the first lines after the reload may be missing in the log files");
+        }
+    }
+
     /// Puts another configuration in force.
     pub fn reconfigure(&self, config: &Config) {
         let mut running = self.running();
