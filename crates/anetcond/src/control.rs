@@ -9,6 +9,7 @@ mod routes;
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,6 +97,10 @@ async fn converse(stream: UnixStream, routes: Router) {
     }
 }
 
+fn is_socket(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.file_type().is_socket())
+}
+
 /// Removes the socket of an agent that died, and never that of one that lives.
 async fn make_room(path: &Path) -> anyhow::Result<()> {
     if let Some(folder) = path.parent() {
@@ -108,6 +113,10 @@ async fn make_room(path: &Path) -> anyhow::Result<()> {
             path.display()
         ),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // connect(2) refuses with the same error where the file is no socket at all.
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused && !is_socket(path) => {
+            anyhow::bail!("{} is no socket", path.display())
+        }
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => fs::remove_file(path)
             .with_context(|| format!("cannot remove the old socket {}", path.display())),
         Err(error) => Err(error).with_context(|| format!("cannot use {}", path.display())),
