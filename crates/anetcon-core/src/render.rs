@@ -1,7 +1,7 @@
 //! A table as the text that `nft list table` prints, and the difference of two tables as such text.
 //!
-//! Two tables that differ never read alike: what nft has no words for is printed in square brackets. Counter
-//! values are not part of a table and are left out.
+//! Nothing is left out that could make a difference: what has no words here is printed in square brackets.
+//! Counter values are not part of a table.
 
 mod chain;
 mod elements;

@@ -48,7 +48,7 @@ pub fn any_table() -> impl Strategy<Value = Table> {
 }
 
 pub fn name() -> impl Strategy<Value = String> {
-    prop_oneof![Just("anetcon".to_owned()), "[ab]{0,2}", "\\PC{0,4}", any::<String>()]
+    prop_oneof![Just("anetcon".to_owned()), "[ab]{0,2}", "\\PC{0,4}", "[\\x00-\\x7f\\u{202e}]{0,4}"]
 }
 
 pub fn any_set() -> impl Strategy<Value = Set> {
