@@ -174,7 +174,8 @@ fn a_capture_on_a_full_disk_counts_reads_on_and_recovers() {
     let disk = config.directory.clone();
     let _disk = Tmpfs::mount(&disk, "4k");
     let (capture, events) = start(config.clone());
-    let mut events = events.iter();
+    // What others' lines overwrote meanwhile is told, too.
+    let mut events = events.iter().filter(|event| !matches!(event, Event::Lost { .. }));
     fs::write(disk.join("ballast"), [0; 4096]).unwrap();
     talker.connect(1..6);
     wait_until("the lines are counted", DEADLINE, || capture.counters().unwritten == 5);

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use anetcon_core::prefix::{NamespaceTag, Prefixes};
 use anetcon_records::{Capture, CaptureConfig, Event};
+use anetcon_testkit::kernel_log::KernelLog;
 use anetcon_testkit::netns::{Netns, require_root, wait_until};
 
 /// Ends a broken test; a healthy one never waits that long.
@@ -207,18 +208,31 @@ pub fn write_to_kmsg(text: &str) {
     device.write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
-/// Crashes a process with a name, so that the kernel logs `NAME[pid]: segfault at ...`; returns `NAME[pid]`.
+/// Crashes a process with a name until the kernel has logged `NAME[pid]: segfault at ...`; returns `NAME[pid]`. More than one
+/// try is needed where others crash, too: the kernel limits the rate of these messages (10 in 5 seconds).
 pub fn crash_named(folder: &Path, name: &str) -> String {
     let shell = folder.join(name);
     std::os::unix::fs::symlink("/bin/bash", &shell).unwrap();
-    let mut child = Command::new(&shell)
+    let mut log = KernelLog::follow(name);
+    wait_until("the kernel logs the crash", DEADLINE, || {
+        let crashed = format!("{name}[{}]", crash(&shell));
+        let logged = log.settled().iter().any(|line| line.starts_with(&crashed));
+        if !logged {
+            thread::sleep(Duration::from_secs(1));
+        }
+        logged.then_some(crashed)
+    })
+}
+
+/// Overflows a shell's stack; returns the shell's process id.
+fn crash(shell: &Path) -> u32 {
+    let mut child = Command::new(shell)
         .args(["-c", "ulimit -c 0; ulimit -s 256; f() { f; }; f"])
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let crashed = format!("{name}[{}]", child.id());
     assert!(!child.wait().unwrap().success());
-    crashed
+    child.id()
 }
 
 /// A file of this repository.
