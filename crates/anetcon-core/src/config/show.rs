@@ -1,6 +1,6 @@
 //! A configuration as text again: every key with its value, as a file would say it.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use ipnet::IpNet;
 use toml::Value;
@@ -62,8 +62,8 @@ fn list(texts: impl Iterator<Item = String>) -> Value {
 }
 
 /// Paths were read from TOML, so they are UTF-8.
-fn path(path: &PathBuf) -> String {
-    path.to_string_lossy().into_owned()
+fn path(path: impl AsRef<Path>) -> String {
+    path.as_ref().to_string_lossy().into_owned()
 }
 
 /// The first word for a value is the one that is shown.
