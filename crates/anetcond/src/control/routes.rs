@@ -7,7 +7,7 @@ use anetcon_api::{
 };
 use anetcon_core::netns::{NetnsName, ROOT};
 use axum::body::{Body, Bytes};
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -55,8 +55,12 @@ async fn namespaces(State(agent): State<Arc<Agent>>) -> Answer<Namespaces> {
 
 async fn namespace(
     State(agent): State<Arc<Agent>>,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
 ) -> Answer<NamespaceDetail> {
+    let Path(name) = name.map_err(|rejection| {
+        let help = Some("names are UTF-8, percent-encoded");
+        Refused::new(rejection.status(), rejection.body_text(), help)
+    })?;
     let name = selected(&agent, &name)?;
     agent.refresh().await.ok_or_else(Refused::unavailable)?;
     agent.detail(&name).await.map(Json).ok_or_else(Refused::unavailable)
