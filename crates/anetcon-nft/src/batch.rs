@@ -189,6 +189,7 @@ mod tests {
     use anetcon_core::table::BaseChain;
 
     use super::*;
+    use crate::attribute::Fields;
     use crate::decode;
     use crate::message::{Message, split};
 
@@ -323,6 +324,18 @@ mod tests {
             .map(|element| (element.key[0], element.interval_end))
             .collect();
         assert_eq!(order, [(10, false), (11, true), (11, false), (12, true)]);
+    }
+
+    /// nft takes the byte order of the keys from there when it prints them.
+    #[test]
+    fn a_set_s_user_data_is_what_nft_writes() {
+        let user_data =
+            |attributes: &[u8]| Fields::read(attributes).unwrap().take(13).map(<[u8]>::to_vec);
+        let by_nft = include_bytes!("decode/fixtures/sets.bin").to_vec();
+        let by_nft = user_data(split(&by_nft).unwrap()[0].body().unwrap().1);
+        check(&replace(&wanted(), None).unwrap(), |messages| {
+            assert_eq!(user_data(messages[3].body().unwrap().1), by_nft);
+        });
     }
 
     #[test]

@@ -17,8 +17,10 @@ use nix::sys::socket::{
 use crate::error::Error;
 use crate::ffi::{self, Buffer};
 
-/// Upper limit of what may wait for us in the kernel, and of what we send at once. It is a limit, not an allocation.
+/// Upper limit of what may wait for us in the kernel. It is a limit, not an allocation.
 const QUEUE: usize = 1 << 20;
+/// What may be sent at once without asking: less than the default of every system (net.core.wmem_default).
+const SMALL: usize = 64 << 10;
 /// Larger than any datagram: the kernel fills up to 32 KiB of a dump at once, and events are smaller.
 const DATAGRAM: usize = 64 << 10;
 
@@ -74,7 +76,6 @@ impl Socket {
         setsockopt(&fd, sockopt::RcvBufForce, &QUEUE)
             .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &QUEUE))
             .map_err(failed("enlarge the receive buffer"))?;
-        allow_sending(&fd, QUEUE)?;
         ffi::explain_errors(fd.as_fd()).map_err(failed("ask for explained errors"))?;
         Ok(Self { fd })
     }
@@ -96,7 +97,7 @@ impl Socket {
     /// Sends the pages as one datagram.
     pub(crate) fn send(&self, pages: &[&[u8]]) -> Result<(), Error> {
         let length: usize = pages.iter().map(|page| page.len()).sum();
-        if length > QUEUE {
+        if length > SMALL {
             allow_sending(&self.fd, length)?;
         }
         let slices: Vec<_> = pages.iter().map(|page| IoSlice::new(page)).collect();

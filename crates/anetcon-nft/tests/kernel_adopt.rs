@@ -67,6 +67,24 @@ fn answers_that_wait_in_an_adopted_socket_do_not_disturb() {
 }
 
 #[test]
+fn a_refusal_that_waits_in_an_adopted_socket_is_not_the_batch_s() {
+    let place = Place::new("nft-adopt");
+    let request = [
+        &28u32.to_ne_bytes()[..],  // length
+        &[0x01, 0x0a, 0x05, 0x00], // NFT_MSG_GETTABLE, REQUEST | ACK
+        &1u32.to_ne_bytes(),       // the number of a batch's first message
+        &0u32.to_ne_bytes(),
+        &[1, 0, 0, 0],
+        &[8, 0, 1, 0, b'n', b'o', b'n', 0], // NFTA_TABLE_NAME: there is none
+    ]
+    .concat();
+    nix::unistd::write(&place.rules, &request).unwrap();
+    let mut adopted = RulesSocket::adopt(duplicate(&place.rules)).unwrap();
+    let plan = Plan::Replace { wanted: wanted(&[]), existing_flags: None, drift: Vec::new() };
+    adopted.apply(&plan).unwrap();
+}
+
+#[test]
 fn events_wait_for_an_adopted_monitor() {
     let place = Place::with("nft-adopt", &wanted(&[]));
     let fd = duplicate(&place.netns.run(Monitor::open).unwrap());
