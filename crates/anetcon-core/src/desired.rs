@@ -20,7 +20,7 @@ const PROTOCOLS: &str = "protocols";
 /// The namespace's name cannot stand in the log prefix (`log.namespace = "name"`).
 pub fn table(config: &Config, netns: &NetnsName) -> Result<Table, PrefixError> {
     let networks = config.networks.get(netns.as_str()).map_or(&[][..], Vec::as_slice);
-    let numbers = protocol_numbers(config);
+    let numbers = config.protocol_numbers();
     let mut rules = Vec::new();
     for kind in Kind::ALL {
         let log = Expr::Log {
@@ -167,14 +167,6 @@ fn match_network(kind: Kind, family: &Family) -> [Expr; 4] {
         },
         Expr::Lookup { set: family.set.to_owned(), sreg: REG_1, inverted: false },
     ]
-}
-
-fn protocol_numbers(config: &Config) -> Vec<u8> {
-    let mut numbers: Vec<u8> =
-        config.protocols.iter().flat_map(|protocol| protocol.numbers()).copied().collect();
-    numbers.sort_unstable();
-    numbers.dedup();
-    numbers
 }
 
 /// The sets that the rules look into, sorted by name.

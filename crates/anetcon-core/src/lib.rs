@@ -19,5 +19,6 @@ pub mod prefix;
 pub mod render;
 pub mod schedule;
 pub mod select;
+pub mod session;
 pub mod table;
 pub mod tally;

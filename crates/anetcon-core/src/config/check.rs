@@ -11,9 +11,11 @@ use ipnet::IpNet;
 
 use super::diagnostic::{Diagnostic, Errors};
 use super::names::name;
-use super::raw::{Placed, Raw, RawControl, RawLog, RawRules, RawState, Text};
+use super::raw::{Placed, Raw, RawControl, RawLog, RawRecords, RawRules, RawState, Text};
 use super::values::{LEVELS, PROTOCOLS, Protocol, SCOPES, TAGS, WRITERS};
-use super::{Config, Control, Log, Rules, State, networks, paths, patterns, prefixes, suggest};
+use super::{
+    Config, Control, Log, Records, Rules, State, networks, paths, patterns, prefixes, suggest,
+};
 use crate::prefix::Prefixes;
 use crate::select::{Pattern, Selection};
 
@@ -23,6 +25,8 @@ const MAX_PERIOD: i128 = 24 * 60 * 60;
 /// it. At 100 (`NF_IP_PRI_NAT_SRC`) the usual source NAT settles a connection, which then skips every
 /// later nat chain.
 const PRIORITIES: std::ops::RangeInclusive<i128> = -199..=99;
+/// 64 KiB hold some 40 events. The kernel doubles the number and keeps it in an int (`sk_set_rcvbuf`).
+const BUFFERS: std::ops::RangeInclusive<i128> = 65_536..=1_073_741_823;
 
 /// Checks everything. Where there was an error, the configuration is not to be used.
 pub(super) fn check(raw: &Raw, errors: &mut Errors) -> Config {
@@ -55,6 +59,7 @@ pub(super) fn check(raw: &Raw, errors: &mut Errors) -> Config {
         log: log(&raw.log, default.log, errors),
         state: state(&raw.state, default.state, errors),
         control: control(&raw.control, default.control, errors),
+        records: records(&raw.records, default.records, errors),
     };
     paths::clashes(&config, raw, errors);
     config
@@ -187,6 +192,30 @@ fn hash_file(key: &str, text: &Text) -> Result<Option<PathBuf>, Diagnostic> {
 
 fn control(raw: &RawControl, default: Control, errors: &mut Errors) -> Control {
     Control { socket: errors.value("control.socket", &raw.socket, paths::socket, default.socket) }
+}
+
+fn records(raw: &RawRecords, default: Records, errors: &mut Errors) -> Records {
+    Records {
+        enabled: raw.enabled.unwrap_or(default.enabled),
+        file: errors.value("records.file", &raw.file, paths::file, default.file),
+        buffer: errors.value("records.buffer", &raw.buffer, buffer, default.buffer),
+        end: raw.end.unwrap_or(default.end),
+        destination: raw.destination.unwrap_or(default.destination),
+    }
+}
+
+fn buffer(key: &str, bytes: &Placed<i128>) -> Result<usize, Diagnostic> {
+    let value = bytes.value;
+    let help = match usize::try_from(value) {
+        Ok(fitting) if BUFFERS.contains(&value) => return Ok(fitting),
+        _ if value < *BUFFERS.start() => {
+            "a smaller one loses connections whenever the agent is busy for a moment; it is a limit, not an allocation"
+        }
+        _ => "the kernel takes no more",
+    };
+    let (first, last) = BUFFERS.into_inner();
+    let message = format!("`{key}` must be from {first} to {last} bytes, not {value}");
+    Err(Diagnostic::new(message, bytes.span.clone()).help(help))
 }
 
 fn all_networks(

@@ -56,6 +56,8 @@ pub struct Config {
     pub state: State,
     /// `[control]`.
     pub control: Control,
+    /// `[records]`.
+    pub records: Records,
 }
 
 /// `[rules]`: where our rules live in each namespace.
@@ -98,6 +100,21 @@ pub struct Control {
     pub socket: PathBuf,
 }
 
+/// `[records]`: one record per connection, with both sides of its translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// Whether there are records at all.
+    pub enabled: bool,
+    /// The absolute path of the file that they are written to.
+    pub file: PathBuf,
+    /// How many bytes of events may wait in the kernel for each namespace. A limit, not an allocation.
+    pub buffer: usize,
+    /// Whether the end of a connection is recorded too.
+    pub end: bool,
+    /// Whether a record holds the address of the remote end (RFC 6888, REQ-12, asks that it can be left out).
+    pub destination: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let qrouters =
@@ -127,6 +144,13 @@ impl Default for Config {
                 hash_file: Some("/var/lib/anetcon/namespace.hash".into()),
             },
             control: Control { socket: "/run/anetcon/anetcon.sock".into() },
+            records: Records {
+                enabled: true,
+                file: "/var/log/anetcon/anetcon.sessions.ndjson".into(),
+                buffer: 16 << 20,
+                end: false,
+                destination: true,
+            },
         }
     }
 }
@@ -155,6 +179,15 @@ pub struct Overrides {
 }
 
 impl Config {
+    /// The numbers (`IPPROTO_*`) of `protocols`: sorted, without repetition.
+    pub fn protocol_numbers(&self) -> Vec<u8> {
+        let mut numbers: Vec<u8> =
+            self.protocols.iter().flat_map(|protocol| protocol.numbers()).copied().collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
     /// This configuration with the command line over it.
     ///
     /// # Errors

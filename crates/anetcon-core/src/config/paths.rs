@@ -103,6 +103,7 @@ fn places(config: &Config, raw: &Raw) -> Vec<Place> {
         place("the log of other connections", &nat, true, &raw.log.directory),
         place("`state.directory`", state, false, &raw.state.directory),
         place("`control.socket`", &config.control.socket, true, &raw.control.socket),
+        place("`records.file`", &config.records.file, true, &raw.records.file),
     ];
     if let Some(hash_file) = &config.state.hash_file {
         places.push(place("`state.hash_file`", hash_file, true, &raw.state.hash_file));

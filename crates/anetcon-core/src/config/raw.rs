@@ -26,6 +26,7 @@ pub(super) struct Raw {
     pub log: RawLog,
     pub state: RawState,
     pub control: RawControl,
+    pub records: RawRecords,
 }
 
 #[derive(Debug, Default)]
@@ -55,6 +56,15 @@ pub(super) struct RawState {
 #[derive(Debug, Default)]
 pub(super) struct RawControl {
     pub socket: Option<Text>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct RawRecords {
+    pub enabled: Option<bool>,
+    pub file: Option<Text>,
+    pub buffer: Option<Placed<i128>>,
+    pub end: Option<bool>,
+    pub destination: Option<bool>,
 }
 
 /// A value and the bytes of the file that hold it; none if it came from the command line.
@@ -128,6 +138,7 @@ fn top(mut section: Section<'_, '_>) -> Raw {
         log: section.table("log").map(log).unwrap_or_default(),
         state: section.table("state").map(state).unwrap_or_default(),
         control: section.table("control").map(control).unwrap_or_default(),
+        records: section.table("records").map(records).unwrap_or_default(),
     };
     section.finish();
     raw
@@ -166,6 +177,18 @@ fn state(mut section: Section<'_, '_>) -> RawState {
 
 fn control(mut section: Section<'_, '_>) -> RawControl {
     let raw = RawControl { socket: section.text("socket") };
+    section.finish();
+    raw
+}
+
+fn records(mut section: Section<'_, '_>) -> RawRecords {
+    let raw = RawRecords {
+        enabled: section.boolean("enabled"),
+        file: section.text("file"),
+        buffer: section.integer("buffer"),
+        end: section.boolean("end"),
+        destination: section.boolean("destination"),
+    };
     section.finish();
     raw
 }

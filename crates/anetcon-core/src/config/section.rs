@@ -14,7 +14,7 @@ pub(super) const TOP: &[&str] =
     &["namespaces", "namespace_directories", "period", "debug", "protocols", "networks_scope"];
 
 /// The sections and their keys. Those of `networks` are names of namespaces.
-pub(super) const SECTIONS: [(&str, &[&str]); 5] = [
+pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
     ("networks", &[]),
     ("rules", &["table", "chain", "priority"]),
     (
@@ -23,6 +23,7 @@ pub(super) const SECTIONS: [(&str, &[&str]); 5] = [
     ),
     ("state", &["directory", "hash_file"]),
     ("control", &["socket"]),
+    ("records", &["enabled", "file", "buffer", "end", "destination"]),
 ];
 
 /// A table that is being read.
@@ -67,7 +68,7 @@ impl<'f, 'e> Section<'f, 'e> {
         let value = i128::from_str_radix(digits.as_str(), digits.radix()).ok();
         if value.is_none() {
             let message = format!("{} is out of all bounds", self.quoted(key));
-            let help = "no number here needs more than six digits";
+            let help = "no number here needs more than ten digits";
             self.errors.push(Diagnostic::new(message, Some(span.clone())).help(help));
         }
         value.map(|value| Placed { value, span: Some(span) })

@@ -20,15 +20,14 @@ pub struct Shown {
 /// Every key of the configuration, in the order of the shipped file. As lines `key = value` they are a file that means
 /// the same.
 pub fn values(config: &Config) -> Vec<Shown> {
-    let Config { rules, log, state, control, .. } = config;
+    let Config { rules, log, state, control, records, .. } = config;
     let prefixes = &log.prefixes;
     let patterns = config.selection.patterns.iter().map(|pattern| pattern.as_str().to_owned());
     let protocols = config.protocols.iter().map(|protocol| word(&PROTOCOLS, protocol));
-    let seconds = i64::try_from(config.period.as_secs()).unwrap_or(i64::MAX);
     let shown = [
         ("namespaces", list(patterns)),
         ("namespace_directories", list(config.namespace_directories.iter().map(path))),
-        ("period", Value::from(seconds)),
+        ("period", Value::from(whole(config.period.as_secs()))),
         ("debug", Value::from(config.debug)),
         ("protocols", list(protocols)),
         ("networks_scope", Value::from(word(&SCOPES, &config.networks_scope))),
@@ -46,6 +45,11 @@ pub fn values(config: &Config) -> Vec<Shown> {
         ("state.directory", Value::from(path(&state.directory))),
         ("state.hash_file", Value::from(state.hash_file.as_ref().map(path).unwrap_or_default())),
         ("control.socket", Value::from(path(&control.socket))),
+        ("records.enabled", Value::from(records.enabled)),
+        ("records.file", Value::from(path(&records.file))),
+        ("records.buffer", Value::from(whole(records.buffer))),
+        ("records.end", Value::from(records.end)),
+        ("records.destination", Value::from(records.destination)),
     ];
     shown.into_iter().map(|(key, value)| Shown { key, value: value.to_string() }).collect()
 }
@@ -59,6 +63,11 @@ fn networks(config: &Config) -> Value {
 
 fn list(texts: impl Iterator<Item = String>) -> Value {
     Value::Array(texts.map(Value::from).collect())
+}
+
+/// Checked numbers are far below the limit.
+fn whole(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 /// Paths were read from TOML, so they are UTF-8.
@@ -96,6 +105,7 @@ mod tests {
             log = { prefix = 'P', prefix_dnat = '1', prefix_other = '2', namespace = 'name', level = 'error', writer = 'agent', directory = '/l' }
             state = { directory = '/s', hash_file = '' }
             control = { socket = '/c' }
+            records = { enabled = false, file = '/r', buffer = 65536, end = true, destination = false }
         ";
         for config in [Config::default(), parse(unusual).unwrap()] {
             assert_eq!(parse(&text(&config)), Ok(config.clone()), "{}", text(&config));

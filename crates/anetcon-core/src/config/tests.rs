@@ -8,7 +8,7 @@ use super::{Config, Overrides, parse};
 const SHIPPED: &str = include_str!("../../../../conf/anetcon.toml");
 
 /// Each key with a value that is not its default.
-const CHANGES: [(&str, &str, &str); 20] = [
+const CHANGES: [(&str, &str, &str); 25] = [
     ("", "namespaces", r#"["default"]"#),
     ("", "namespace_directories", r#"["/run/docker/netns"]"#),
     ("", "period", "1"),
@@ -29,6 +29,11 @@ const CHANGES: [(&str, &str, &str); 20] = [
     ("state", "directory", r#""/srv/state""#),
     ("state", "hash_file", r#""""#),
     ("control", "socket", r#""/run/a.sock""#),
+    ("records", "enabled", "false"),
+    ("records", "file", r#""/srv/records.ndjson""#),
+    ("records", "buffer", "65536"),
+    ("records", "end", "true"),
+    ("records", "destination", "false"),
 ];
 
 fn file(section: &str, key: &str, value: &str) -> String {
