@@ -76,7 +76,7 @@ pub struct Tuple {
 }
 
 /// What stands for ports in ICMP.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Icmp {
     /// The type.
     pub kind: u8,
