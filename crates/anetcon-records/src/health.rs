@@ -13,6 +13,8 @@ pub(crate) enum Part {
     KernelLog,
     /// Writing the file of a kind.
     File(Kind),
+    /// Writing session records.
+    Sessions,
     /// Saving or loading the position.
     Position,
 }

@@ -17,6 +17,7 @@ mod output;
 pub mod position;
 pub mod reader;
 pub mod sequence;
+pub mod session;
 pub mod sort;
 pub mod system;
 pub mod tail;

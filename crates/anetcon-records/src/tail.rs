@@ -113,7 +113,7 @@ impl Tail {
 }
 
 /// The newest sibling that logrotate made of this file: `NAME.1`, `NAME-20261123`, not compressed.
-fn newest_rotated(path: &Path) -> Option<PathBuf> {
+pub(crate) fn newest_rotated(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let entries = fs::read_dir(path.parent()?).ok()?.flatten();
     let rotated = entries

@@ -1,0 +1,210 @@
+//! The records' thread: what is on record already is passed over, the rest gets its number and becomes lines of the file.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anetcon_core::session::EventKind;
+use jiff::Timestamp;
+
+use super::build::{Facts, ends, nanoseconds, record};
+use super::known::{Key, Known, Noted};
+use super::log::{SessionLogConfig, Shared, Waiting};
+use crate::counters::Event as Told;
+use crate::file::{LogFile, Wrote};
+use crate::health::{Health, Part};
+use crate::teller::OnEvent;
+
+/// How long the first record of a batch waits for others. What waits when the agent is killed is lost.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// A batch is written when it has this many bytes.
+const WRITE: usize = 1 << 20;
+
+pub(crate) struct Writer {
+    config: SessionLogConfig,
+    shared: Arc<Shared>,
+    on_event: OnEvent,
+    health: Health,
+    file: LogFile,
+    known: Known,
+    seq: u64,
+    lines: Lines,
+}
+
+/// What goes into the file with the next write.
+#[derive(Debug, Default)]
+struct Lines {
+    text: Vec<u8>,
+    records: u64,
+    last: Option<Timestamp>,
+}
+
+/// What becomes of one connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Write { start: Option<Timestamp> },
+    Repeated,
+    Unwanted,
+}
+
+impl Writer {
+    pub(crate) fn new(config: SessionLogConfig, shared: Arc<Shared>, on_event: OnEvent) -> Self {
+        let file = LogFile::new(config.file.clone());
+        let known = Known::new(config.generation);
+        Self {
+            config,
+            shared,
+            on_event,
+            health: Health::default(),
+            file,
+            known,
+            seq: 0,
+            lines: Lines::default(),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        self.remember();
+        // Makes the file, so that status tells at once if that fails.
+        self.append();
+        loop {
+            let (batch, asked) = self.shared.take(LINGER);
+            if batch.reopen {
+                self.file = LogFile::new(self.config.file.clone());
+            }
+            for waiting in batch.waiting {
+                self.add(&waiting);
+            }
+            self.seq += batch.dropped;
+            self.append();
+            self.shared.done(asked);
+            if batch.last {
+                return;
+            }
+        }
+    }
+
+    /// Reads what an earlier run of this boot has written.
+    fn remember(&mut self) {
+        let SessionLogConfig { file, run, tail, generation, .. } = &self.config;
+        match Known::read(file, &run.boot_id, *tail, *generation) {
+            Ok(known) => {
+                let remembered = known.len() as u64;
+                self.known = known;
+                self.shared.count(|counters| counters.remembered = remembered);
+            }
+            // The file cannot be written either, then; and if it can, connections that are open now may stand there twice.
+            Err(error) => self.failed(&error, 0),
+        }
+    }
+
+    fn add(&mut self, waiting: &Waiting) {
+        self.seq += waiting.dropped;
+        match self.fate(waiting) {
+            Fate::Write { start } => self.add_line(waiting, start),
+            Fate::Repeated => self.shared.settled(1, |counters| counters.repeated += 1),
+            Fate::Unwanted => self.shared.settled(1, |counters| counters.unwanted += 1),
+        }
+        if self.lines.text.len() >= WRITE {
+            self.append();
+        }
+    }
+
+    fn fate(&mut self, waiting: &Waiting) -> Fate {
+        let Waiting { origin, event, action, read, .. } = waiting;
+        let flow = &event.flow;
+        let [source, destination] = ends(flow, *action, self.config.run.destination);
+        let ends = [source.as_ref(), destination.as_ref()];
+        let key = Key::new(origin.cookie(), flow.id, flow.zone, ends);
+        let told = event.time.and_then(nanoseconds);
+        match event.kind {
+            EventKind::New if self.known.opened(key, told, *read) => Fate::Repeated,
+            EventKind::New => {
+                self.known.note(key, Noted { at: told.unwrap_or(*read), seen: false });
+                Fate::Write { start: None }
+            }
+            EventKind::Seen if self.known.found(key, flow.start.and_then(nanoseconds)) => {
+                Fate::Repeated
+            }
+            EventKind::Seen => {
+                self.known.note(key, Noted { at: *read, seen: true });
+                Fate::Write { start: None }
+            }
+            EventKind::Destroy => match (self.known.forget(key), self.config.end) {
+                (start, true) => Fate::Write { start },
+                (_, false) => Fate::Unwanted,
+            },
+        }
+    }
+
+    fn add_line(&mut self, waiting: &Waiting, start: Option<Timestamp>) {
+        self.seq += 1;
+        let facts = Facts {
+            run: &self.config.run,
+            origin: &waiting.origin,
+            event: &waiting.event,
+            action: waiting.action,
+            seq: self.seq,
+            read: waiting.read,
+            start,
+        };
+        let record = record(&facts);
+        let before = self.lines.text.len();
+        self.lines.records += 1;
+        match serde_json::to_writer(&mut self.lines.text, &record) {
+            Ok(()) => {
+                self.lines.text.push(b'\n');
+                self.lines.last = self.lines.last.max(Some(record.timestamp.0));
+            }
+            // Writing to memory cannot fail, nor has a record keys that are not text; if it did, it would count as lost.
+            Err(_) => self.lines.text.truncate(before),
+        }
+    }
+
+    /// Writes what is there, or makes sure that it could be.
+    fn append(&mut self) {
+        let Lines { mut text, records, last } = std::mem::take(&mut self.lines);
+        let result = self.file.append(&text, Instant::now());
+        let unwritten = result.as_ref().map_or_else(|error| error.unwritten, |_| 0);
+        let (seq, bytes) = (self.seq, if unwritten == 0 { text.len() as u64 } else { 0 });
+        self.shared.settled(records, |counters| {
+            counters.unwritten += unwritten;
+            counters.written += records.saturating_sub(unwritten);
+            counters.bytes += bytes;
+            counters.last_seq = seq;
+            if records > unwritten {
+                counters.last_record = counters.last_record.max(last);
+            }
+        });
+        match result {
+            // Nothing was written, so nothing is known of a disk that was full.
+            Ok(_) if records == 0 && self.health.error().is_some() => {}
+            Ok(wrote) => self.works(wrote),
+            Err(error) => self.failed(&error, unwritten),
+        }
+        text.clear();
+        self.lines.text = text;
+    }
+
+    fn works(&mut self, wrote: Wrote) {
+        if let Some(event) = self.health.works(Part::Sessions) {
+            self.publish(Some(event));
+        }
+        if wrote == Wrote::Reopened {
+            (self.on_event)(Told::Reopened { path: self.config.file.clone() });
+        }
+    }
+
+    fn failed(&mut self, error: &dyn std::error::Error, unwritten: u64) {
+        let event = self.health.failed(Part::Sessions, error, unwritten);
+        self.publish(event);
+    }
+
+    fn publish(&mut self, event: Option<Told>) {
+        let error = self.health.error().map(str::to_owned);
+        self.shared.count(|counters| counters.error = error);
+        if let Some(event) = event {
+            (self.on_event)(event);
+        }
+    }
+}
