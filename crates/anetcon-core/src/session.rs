@@ -15,7 +15,7 @@ pub mod status {
     /// `IPS_SRC_NAT`: the source is translated.
     pub const SRC_NAT: u32 = 1 << 4;
     /// `IPS_DST_NAT`: the destination is translated.
-    pub const DST_NAT: u32 = 1 << 5;
+    pub const DST_NAT: u32 = crate::expr::kernel::CT_STATUS_DST_NAT;
 }
 
 /// What the kernel told about one connection.
