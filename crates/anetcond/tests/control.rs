@@ -318,8 +318,8 @@ fn only_root_and_group_adm_may_connect_and_only_root_may_write() {
     assert_eq!(agent.request("POST", paths::RELOAD).expect("an answer").code, 200);
 }
 
+/// The other user of the test above; does nothing by itself.
 #[test]
-#[ignore = "the other user of the test above"]
 fn another_user() {
     clients::another_user();
 }

@@ -190,7 +190,7 @@ const SOCKET: &str = "ANETCON_TEST_SOCKET";
 pub fn as_nobody(socket: &Path, group: u32) -> Vec<String> {
     // Not by its path, which the other user may not be allowed to walk.
     let output = Command::new("/proc/self/exe")
-        .args(["--exact", "another_user", "--ignored", "--nocapture"])
+        .args(["--exact", "another_user", "--nocapture"])
         .env(SOCKET, socket)
         .uid(NOBODY)
         .gid(group)

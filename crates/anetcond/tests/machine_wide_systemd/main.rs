@@ -12,7 +12,12 @@ use nix::sys::signal::Signal;
 
 const LOG_ALL: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
 const NAT_LOG: &str = "/var/log/anetcon/anetcon.nat.log";
-const CONFIGURATION: &str = "namespaces = [\"^at-boot-\"]\n[log]\nwriter = \"agent\"\n";
+const CONFIGURATION: &str = "\
+namespaces = ['^at-boot-']
+debug = true
+[log]
+writer = 'agent'
+";
 
 /// Puts nf_log_all_netns back however the test ends.
 struct LogAll(String);
@@ -110,7 +115,7 @@ fn reload_returns_when_the_new_configuration_is_in_force() {
     assert!(our_table(&machine, "at-other").is_some(), "{}", machine.journal());
     assert_eq!(our_table(&machine, "at-boot-one"), None, "{}", machine.journal());
 
-    machine.configure(&CONFIGURATION.replace("[log]", "perid = 3\n[log]"));
+    machine.configure(&CONFIGURATION.replace("debug", "debgu"));
     let refused = machine.systemctl("reload");
     assert!(!refused.status.success(), "{}", said(&refused));
     assert!(machine.journal().contains("anetcon.toml:2:1"), "{}", machine.journal());
