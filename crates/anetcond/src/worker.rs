@@ -26,6 +26,8 @@ use crate::registry::Registry;
 /// What a worker can be asked. Each answers when it is done.
 #[derive(Debug)]
 pub enum Command {
+    /// The namespace is there now, as far as the watcher knows: what failed before need not fail again.
+    Appeared(oneshot::Sender<()>),
     /// Look whether anything changed that no event told, and put it right.
     Sweep(oneshot::Sender<()>),
     /// Dump everything, for fresh counters.
@@ -201,6 +203,13 @@ impl Worker {
 
     async fn obey(&mut self, command: Command) -> ControlFlow<()> {
         match command {
+            Command::Appeared(done) => {
+                if self.rules.is_none() {
+                    self.not_before = Instant::now();
+                }
+                self.sweep().await;
+                answer(done, ());
+            }
             Command::Sweep(done) => {
                 self.sweep().await;
                 answer(done, ());
