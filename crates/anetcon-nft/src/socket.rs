@@ -13,6 +13,7 @@ use crate::dump::Dump;
 use crate::error::Error;
 use crate::message;
 use crate::netlink::{self, PortId, Socket};
+use crate::request::Requests;
 
 /// Requests begin here, far from the numbers 1, 2, ... that a batch uses.
 const FIRST_SEQUENCE: u32 = 1 << 30;
@@ -128,7 +129,8 @@ impl RulesSocket {
     }
 
     fn dump(&mut self) -> Dump<'_> {
-        Dump { socket: &self.socket, sequence: &mut self.sequence, buffer: netlink::buffer() }
+        let (socket, sequence) = (&self.socket, &mut self.sequence);
+        Dump { requests: Requests { socket, sequence, buffer: netlink::buffer() } }
     }
 }
 
