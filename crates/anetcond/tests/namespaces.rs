@@ -10,14 +10,14 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anetcon_testkit::agent::Agent;
 use anetcon_testkit::configuration::Configuration;
 use anetcon_testkit::loopback::Loopback;
 use anetcon_testkit::netns::{DIRECTORY, Netns, prepare_directory, unique, wait_until};
-use anetcon_testkit::ruleset::{listing, nft, table};
+use anetcon_testkit::ruleset::{Owner, nft, table};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -250,33 +250,11 @@ fn the_sweep_finds_a_namespace_that_took_the_place_of_another() {
     wait_until("the old one is audited again", PATIENCE, || is_audited(&agent, &netns));
 }
 
-/// nft, which owns a table as long as it runs.
-struct Owner(Child);
-
-impl Owner {
-    fn of(table_name: &str, netns: &Netns) -> Self {
-        let mut nft = netns.command("nft").arg("-i").stdin(Stdio::piped()).spawn().unwrap();
-        let stdin = nft.stdin.as_mut().unwrap();
-        writeln!(stdin, "add table inet {table_name} {{ flags owner; }}").unwrap();
-        let owner = Self(nft);
-        wait_until("nft owns the table", PATIENCE, || !listing(netns, table_name).is_empty());
-        owner
-    }
-}
-
-impl Drop for Owner {
-    fn drop(&mut self) {
-        // Errors mean that it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 #[test]
 fn a_table_that_another_program_owns_fails_alone_and_recovers() {
     let (free, owned) = (Netns::new("free"), Netns::new("owned"));
     let configuration = Configuration::auditing(&[free.name(), owned.name()]);
-    let owner = Owner::of(&configuration.table, &owned);
+    let owner = Owner::of(&owned, &configuration.table);
     let agent = start(configuration);
     let failed = wait_for_failure(&agent);
     assert_eq!(failed["name"], owned.name(), "{failed}");
