@@ -301,3 +301,19 @@ fn lost_answers_are_no_success_and_the_socket_goes_on() {
     place.write(&wanted).unwrap();
     assert_eq!(place.table(), Some(wanted));
 }
+
+#[test]
+fn the_longest_comment_and_prefix_are_whole() {
+    let mut wanted = wanted(&[]);
+    let (comment, prefix) = ("c".repeat(127), "p".repeat(126));
+    let rule = &mut wanted.chains[0].rules[0];
+    rule.comment = Some(comment.clone());
+    *rule.exprs.last_mut().unwrap() = Expr::Log { prefix: prefix.clone(), level: 4, flags: 0 };
+    let mut place = Place::with("nft-longest", &wanted);
+    let listing = place.listing();
+    assert!(
+        listing.contains(&format!("log prefix \"{prefix}\" comment \"{comment}\"\n")),
+        "{listing}"
+    );
+    assert_eq!(place.table(), Some(wanted));
+}

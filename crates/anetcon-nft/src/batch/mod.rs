@@ -17,8 +17,8 @@ use crate::word::{self, Reason, c_string, reason};
 
 /// `NFTNL_UDATA_RULE_COMMENT`.
 const COMMENT: u8 = 0;
-/// nft refuses to print what is longer (`NFTNL_UDATA_COMMENT_MAXLEN`).
-const MAX_COMMENT: usize = 127;
+/// With the NUL; nft takes no longer ones (`NFTNL_UDATA_COMMENT_MAXLEN`).
+const MAX_COMMENT: usize = 128;
 /// `NFT_SET_ELEM_INTERVAL_END`.
 const INTERVAL_END: u32 = 1;
 /// `NFTNL_UDATA_SET_KEYBYTEORDER`, one 4-byte number: 2 is nft's big-endian. Without it nft cannot print the elements
@@ -37,7 +37,7 @@ pub(crate) struct Outgoing {
 pub(crate) fn replace(wanted: &Table, existing_flags: Option<u32>) -> Result<Outgoing, Error> {
     let name = wanted.name.as_str();
     let mut batch = Batch::new();
-    batch.table(name, existing_flags.unwrap_or(wanted.flags), MsgType::Add)?;
+    batch.table(name, existing_flags.unwrap_or_default(), MsgType::Add)?;
     batch.table(name, 0, MsgType::Del)?;
     batch.table(name, wanted.flags, MsgType::Add)?;
     for (id, set) in (1..).zip(&wanted.sets) {

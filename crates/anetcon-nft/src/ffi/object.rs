@@ -5,19 +5,17 @@
 
 use std::ffi::{CStr, c_int};
 
-use thiserror::Error;
-
 /// `NFT_NAME_MAXLEN` with the NUL.
 const MAX_NAME: usize = 256;
 /// `NFT_USERDATA_MAXLEN`.
 pub(super) const MAX_USER_DATA: usize = 256;
 
 /// Why libnftnl cannot hold a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unbuildable {
-    #[error("out of memory")]
+    /// There is no memory for it.
     Memory,
-    #[error("it is too long")]
+    /// It is longer than the kernel takes or a message has room for.
     TooLong,
 }
 
@@ -50,8 +48,9 @@ macro_rules! owner {
 /// Implements the message of one object: its two message numbers, its flags for adding, and its payload.
 macro_rules! message {
     ($name:ident, $add:ident, $delete:ident, $flags:expr, $payload:ident) => {
-        // SAFETY: the constructors bound every part: names by MAX_NAME, user data, the number of expressions and
-        // elements and the size of each. The sum stays under 64 KiB, which is less than `buf` has room for.
+        // SAFETY: the constructors bound every part: names and texts by MAX_NAME, user data, the number of
+        // expressions (128 of at most 400 bytes) and of elements (1024 of at most 36 bytes). The sum stays under
+        // 64 KiB, which is less than `buf` has room for.
         unsafe impl NlMsg for $name {
             unsafe fn write(&self, buf: *mut c_void, seq: u32, msg_type: MsgType) {
                 let (number, flags) = match msg_type {

@@ -31,7 +31,7 @@ impl Table {
 }
 
 owner! {
-    /// A base chain.
+    /// A chain.
     Chain, nftnl_chain, nftnl_chain_alloc, nftnl_chain_free
 }
 
