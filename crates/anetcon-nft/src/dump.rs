@@ -1,14 +1,18 @@
 //! Reading one table, whole and consistent.
 //!
 //! The kernel has no request that reads a table at once. So several dumps are made, with the ruleset's generation
-//! asked for before and after: only if it stayed the same do they describe one moment. Where the kernel can
-//! filter by table it does, so that a namespace with thousands of foreign rules costs little.
+//! asked for before and after: only if it stayed the same do they describe one moment. That alone is not enough: a
+//! commit raises the generation first and makes its changes visible after that, and until it has unlinked a
+//! replaced table, a dump of the rules of that name finds the dead table and reports none. A barrier behind
+//! the first question waits until such a commit is over. Where the kernel can filter by table it does, so
+//! that a namespace with thousands of foreign rules costs little.
 
 use anetcon_core::observed::{Observed, RuleCounter};
 use anetcon_core::table::{Chain, Set, Table};
 use nix::errno::Errno;
 
 use crate::attribute::Malformed;
+use crate::batch;
 use crate::decode::{self, DumpedRule};
 use crate::error::Error;
 use crate::message::kind;
@@ -37,6 +41,7 @@ impl Dump<'_> {
     /// Whatever went wrong while the ruleset was changing says nothing, not even that a table is missing.
     fn attempt(&mut self, table: &str) -> Result<Observed, Error> {
         let before = self.generation()?;
+        self.requests.commit(batch::barrier())?;
         let outcome = self.table(table);
         let after = self.generation()?;
         if before != after {

@@ -1,9 +1,10 @@
-//! One request at a time, and all of its answer: where it ends, and what makes it void.
+//! One request or batch at a time, and all of its answer: where it ends, and what makes it void.
 
 use nix::errno::Errno;
 
 use crate::ack;
 use crate::attribute::{Malformed, array};
+use crate::batch::Outgoing;
 use crate::error::Error;
 use crate::ffi::Buffer;
 use crate::message::{self, Message, flag, kind};
@@ -44,6 +45,19 @@ impl<'a> Request<'a> {
 }
 
 impl Requests<'_> {
+    /// Sends a batch and judges it by its acknowledgements.
+    pub(crate) fn commit(&mut self, outgoing: Outgoing) -> Result<(), Error> {
+        let Outgoing { batch, mut expected } = outgoing;
+        self.socket.discard(&mut self.buffer)?;
+        self.socket.send(&batch.iter().collect::<Vec<_>>())?;
+        while let Some(datagram) = self.socket.receive(&mut self.buffer)? {
+            message::split(datagram)
+                .and_then(|messages| messages.iter().try_for_each(|message| expected.note(message)))
+                .map_err(|source| Error::Malformed { object: "the batch".to_owned(), source })?;
+        }
+        expected.verdict()
+    }
+
     /// One value per message of the answer.
     pub(crate) fn collect<T>(
         &mut self,

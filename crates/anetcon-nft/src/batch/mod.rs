@@ -59,6 +59,11 @@ pub(crate) fn remove(name: &str) -> Result<Outgoing, Error> {
     Ok(batch.finish())
 }
 
+/// Changes nothing, but waits for the kernel's commit lock: a commit that was under way is finished after it.
+pub(crate) fn barrier() -> Outgoing {
+    Batch::new().finish()
+}
+
 struct Batch {
     batch: nftnl::Batch,
     objects: Vec<String>,
