@@ -33,7 +33,8 @@ impl Demo {
 /// When the build or a step of the demo fails.
 pub fn show(elevation: Elevation, release: bool) -> Result<()> {
     let mut build = process::cargo();
-    build.args(["build", "--workspace", "--bins"]);
+    // xtask is what runs now, and building it with the others' features would replace it.
+    build.args(["build", "--workspace", "--exclude=xtask", "--bins"]);
     if release {
         build.arg("--release");
     }

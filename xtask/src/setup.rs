@@ -154,7 +154,7 @@ fn apt(names: &[&str], elevation: Elevation) -> Result<()> {
 fn apt_get(arguments: &[&str], elevation: Elevation) -> Result<()> {
     // sudo drops the environment, so the variable travels as an argument of env.
     let mut command = elevation.command("env").context("installing needs root")?;
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]).args(arguments);
     let by = if elevation == Elevation::Sudo { "as root by sudo" } else { "as root" };
     println!("running {by}: {}", process::shown(&command));
     process::run(&mut command)

@@ -8,7 +8,11 @@ mod leftovers;
 mod run;
 mod tally;
 
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -37,6 +41,8 @@ pub struct Test {
 /// What one check may use.
 struct Request {
     elevation: Elevation,
+    /// Our own program. It is asked for before anything is built: cargo may replace the file.
+    own: PathBuf,
     /// Part of a name; empty: every executable.
     executables: String,
     limit: Duration,
@@ -78,7 +84,9 @@ impl Test {
             Some(_) => check.name == "tests",
         };
         let executables = self.only.clone().filter(|only| !is_check(only)).unwrap_or_default();
-        let request = Request { elevation, executables, limit: Duration::from_secs(self.limit) };
+        let own = env::current_exe().context("cannot tell where xtask is")?;
+        let request =
+            Request { elevation, own, executables, limit: Duration::from_secs(self.limit) };
         let outcomes: Vec<Outcome> =
             CHECKS.iter().filter(chosen).map(|check| perform(check, &request)).collect();
         summarise(&outcomes)
@@ -159,16 +167,15 @@ fn tests(request: &Request) -> Result<Tally> {
     let executables = executables::build(&request.executables)?;
     // Tests of one program start the others too, and cargo builds only the one under test for them.
     if executables.iter().any(|executable| executable.package != "xtask") {
-        cargo(&["build", "--quiet", "--workspace", "--bins"])?;
+        cargo(&["build", "--quiet", "--workspace", "--exclude=xtask", "--bins"])?;
     }
     let plan = run::Plan { executables, limit: request.limit };
     if request.elevation == Elevation::Root {
         return Ok(run::all(&plan));
     }
-    let own = std::env::current_exe().context("cannot tell where xtask is")?;
     let mut command = request
         .elevation
-        .command(own)
+        .command(&request.own)
         .context("the tests make network namespaces: run them as root or install sudo")?;
     command.arg("run-tests");
     println!("the tests make network namespaces and need root: {}", process::shown(&command));

@@ -66,6 +66,11 @@ impl Error {
             Self::Unknown { .. } | Self::Enter { source: anetcon_netns::Error::Gone { .. }, .. }
         )
     }
+
+    /// Whether there is a file and no namespace mounted on it: for a moment that is so wherever one is made.
+    pub fn is_not_ready(&self) -> bool {
+        matches!(self, Self::Enter { source: anetcon_netns::Error::NotReady { .. }, .. })
+    }
 }
 
 fn list(drift: &[Drift]) -> String {

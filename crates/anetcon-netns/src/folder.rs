@@ -70,12 +70,12 @@ impl Watch {
     /// Whether the path still leads to what is watched. Tells what inotify cannot: another file system
     /// mounted over the folder, a deleted folder that a process still sits in, a renamed ancestor.
     pub(crate) fn is_current(&self) -> bool {
-        match &self.target {
-            Target::Itself(identity) => {
-                folder_identity(&self.path).is_ok_and(|now| now == Some(*identity))
-            }
+        match (folder_identity(&self.path), &self.target) {
+            (Ok(now), Target::Itself(identity)) => now == Some(*identity),
             // As long as the next part is missing, so is the folder.
-            Target::Ancestor(_) => matches!(folder_identity(&self.path), Ok(None)),
+            (Ok(now), Target::Ancestor(_)) => now.is_none(),
+            // Nothing is known, so nothing has changed.
+            (Err(_), _) => true,
         }
     }
 

@@ -187,6 +187,8 @@ impl Watcher {
     /// Sets the watch anew, then compares what is in the folder with what is known of it.
     fn attach(&mut self, index: FolderIndex) {
         let Some(folder) = self.folders.get_mut(index) else { return };
+        // First, as a user has only 128 inotify instances (fs.inotify.max_user_instances).
+        folder.watch = None;
         let attached = Watch::on(&folder.path)
             .and_then(|watch| files(&folder.path).map(|found| (watch, found)));
         let found = match attached {

@@ -110,15 +110,15 @@ async fn each_namespace_can_be_entered_when_it_appears() {
         let names = names.clone();
         move || names.iter().for_each(|name| ip(&["netns", "add", name]))
     });
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for _ in &names {
         let Event::Appeared { name, path } = mine.next().await else { panic!("not made") };
         let inside = opener.within_async(&NetnsRef::Path(path), own_netns).await.unwrap();
         assert_ne!(inside, own_netns());
-        seen.push(name.to_string());
+        seen.insert(name.to_string());
     }
     maker.join().unwrap();
-    assert_eq!(seen, names);
+    assert_eq!(seen, names.into_iter().collect());
 }
 
 #[tokio::test]
@@ -148,9 +148,11 @@ async fn what_came_and_went_unseen_is_told_as_it_is_now() {
     // All of it before the watcher gets to run: this runtime has one thread.
     drop(Netns::named(&brief));
     drop(Netns::named(&twice));
-    let netns = Netns::named(&twice);
+    let _netns = Netns::named(&twice);
     assert_eq!(mine.next().await, appeared(directory, &twice));
-    mine.expect_end(netns).await;
+    let after = Netns::named(&format!("{tag}-after"));
+    assert_eq!(mine.next().await, appeared(directory, after.name()));
+    mine.expect_end(after).await;
 }
 
 #[tokio::test]

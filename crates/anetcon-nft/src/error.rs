@@ -83,7 +83,7 @@ impl Error {
     }
 }
 
-/// Errors that say "not now" rather than "not this". 512 and 85 are the kernel's two ways of saying "restart".
+/// Errors that say "not now" rather than "not this".
 fn passing(errno: Errno) -> bool {
     matches!(
         errno,

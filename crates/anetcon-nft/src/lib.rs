@@ -18,6 +18,7 @@ mod ffi;
 mod message;
 mod monitor;
 mod netlink;
+mod request;
 mod socket;
 mod transaction;
 mod word;

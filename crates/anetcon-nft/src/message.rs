@@ -146,6 +146,14 @@ mod tests {
         assert_eq!(messages.first().and_then(Message::nf_tables), Some(kind::GETTABLE));
     }
 
+    /// mnl's iterator would reach for padding that is not there.
+    #[test]
+    fn a_datagram_without_padding_is_malformed() {
+        let mut bytes = vec![0; 21];
+        bytes[..4].copy_from_slice(&21u32.to_ne_bytes());
+        assert_eq!(split(&bytes), Err(Malformed("datagram")));
+    }
+
     #[test]
     fn a_cut_datagram_is_malformed() {
         let whole = request(kind::GETTABLE, 0, 1, &[(1, b"anetcon\0")]).unwrap();

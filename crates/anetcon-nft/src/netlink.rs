@@ -177,3 +177,22 @@ fn uninterrupted<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Err
 fn failed(action: &'static str) -> impl Fn(Errno) -> Error {
     move |source| Error::Socket { action, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use anetcon_testkit::netns::Netns;
+
+    use super::*;
+    use crate::message::{self, kind};
+
+    #[test]
+    fn a_datagram_that_does_not_fit_is_lost_and_not_cut() {
+        let socket = Netns::new("nft-cut").run(|| Socket::open(0)).unwrap();
+        let request = message::request(kind::GETGEN, 0, 1, &[]).unwrap();
+        socket.send(&[&request]).unwrap();
+        let mut small = Buffer::new(16);
+        let cut = socket.receive(&mut small);
+        assert!(matches!(cut, Err(Error::Overrun)), "{cut:?}");
+        assert!(matches!(socket.receive(&mut buffer()), Ok(None)));
+    }
+}

@@ -8,11 +8,11 @@ use anetcon_core::plan::Plan;
 use anetcon_core::table::Table;
 use nix::errno::Errno;
 
-use crate::batch::{self, Outgoing};
+use crate::batch;
 use crate::dump::Dump;
 use crate::error::Error;
-use crate::message;
 use crate::netlink::{self, PortId, Socket};
+use crate::request::Requests;
 
 /// Requests begin here, far from the numbers 1, 2, ... that a batch uses.
 const FIRST_SEQUENCE: u32 = 1 << 30;
@@ -103,32 +103,24 @@ impl RulesSocket {
     }
 
     fn replace(&mut self, wanted: &Table, existing_flags: Option<u32>) -> Result<(), Error> {
-        self.commit(batch::replace(wanted, existing_flags)?)
+        self.requests().commit(batch::replace(wanted, existing_flags)?)
     }
 
     /// A table that is gone already is what was asked for.
     fn remove(&mut self, table: &str) -> Result<(), Error> {
-        match self.commit(batch::remove(table)?) {
+        match self.requests().commit(batch::remove(table)?) {
             Err(Error::Refused { errno: Errno::ENOENT, .. }) => Ok(()),
             outcome => outcome,
         }
     }
 
-    fn commit(&mut self, outgoing: Outgoing) -> Result<(), Error> {
-        let Outgoing { batch, mut expected } = outgoing;
-        let mut buffer = netlink::buffer();
-        self.socket.discard(&mut buffer)?;
-        self.socket.send(&batch.iter().collect::<Vec<_>>())?;
-        while let Some(datagram) = self.socket.receive(&mut buffer)? {
-            message::split(datagram)
-                .and_then(|messages| messages.iter().try_for_each(|message| expected.note(message)))
-                .map_err(|source| Error::Malformed { object: "the batch".to_owned(), source })?;
-        }
-        expected.verdict()
+    fn dump(&mut self) -> Dump<'_> {
+        Dump { requests: self.requests() }
     }
 
-    fn dump(&mut self) -> Dump<'_> {
-        Dump { socket: &self.socket, sequence: &mut self.sequence, buffer: netlink::buffer() }
+    fn requests(&mut self) -> Requests<'_> {
+        let (socket, sequence) = (&self.socket, &mut self.sequence);
+        Requests { socket, sequence, buffer: netlink::buffer() }
     }
 }
 

@@ -81,10 +81,6 @@ fn fields(expr: &Expr) -> Result<(&'static CStr, Vec<Field<'_>>), Reason> {
 
 /// A name or text as C wants it.
 pub(crate) fn c_string(text: &str) -> Result<CString, Reason> {
-    // The kernel limits names to 255 bytes and prefixes to 127.
-    if text.len() > 255 {
-        return Err(reason(Unbuildable::TooLong));
-    }
     CString::new(text).map_err(|_| "a name or text holds a NUL byte")
 }
 

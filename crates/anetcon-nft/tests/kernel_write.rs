@@ -4,7 +4,7 @@
 mod common;
 
 use anetcon_core::config::{self, Config};
-use anetcon_core::expr::Expr;
+use anetcon_core::expr::{Expr, REG_1};
 use anetcon_core::plan::Plan;
 use anetcon_core::table::{Element, Table};
 use anetcon_nft::Error;
@@ -174,8 +174,7 @@ fn a_refused_batch_names_the_object_and_changes_nothing() {
         foreign: false,
     });
     let mut register = good.clone();
-    register.chains[0].rules[0].exprs[0] =
-        Expr::Meta { key: 9999, dreg: anetcon_core::expr::REG_1 };
+    register.chains[0].rules[0].exprs[0] = Expr::Meta { key: 9999, dreg: REG_1 };
     for (bad, named, because) in [
         (lookup, "rule `anetcon nat ipv4`", &[Errno::ENOENT][..]),
         (hook, "chain `anetcon`", &[Errno::ENOENT]),
@@ -200,7 +199,7 @@ fn what_cannot_be_written_is_refused_before_anything_is_sent() {
     let mut place = Place::with("nft-unwritable", &good);
     let before = place.rules.observe("anetcon").unwrap();
     type Change = fn(&mut Table);
-    let changes: [(&str, Change); 6] = [
+    let changes: [(&str, Change); 10] = [
         ("table `a\0b`", |table| table.name = "a\0b".into()),
         ("chain `c\0d`", |table| table.chains[0].name = "c\0d".into()),
         ("set `sss", |table| table.sets[0].name = "s".repeat(300)),
@@ -208,6 +207,18 @@ fn what_cannot_be_written_is_refused_before_anything_is_sent() {
         ("rule `anetcon float ipv4`", |table| {
             table.chains[0].rules[0].exprs.push(Expr::Other { name: "x".into(), data: vec![] });
         }),
+        ("rule `anetcon float ipv4`", |table| {
+            let data = vec![0; 17];
+            table.chains[0].rules[0].exprs.push(Expr::Cmp { op: 0, sreg: REG_1, data });
+        }),
+        ("rule `anetcon float ipv4`", |table| {
+            table.chains[0].rules[0].exprs = vec![Expr::Counter; 129];
+        }),
+        ("rule `anetcon float ipv4`", |table| {
+            let prefix = "p".repeat(70_000);
+            table.chains[0].rules[0].exprs = vec![Expr::Log { prefix, level: 4, flags: 0 }];
+        }),
+        ("elements of set `networks4`", |table| table.sets[0].elements[0].key = vec![0; 17]),
         ("elements of set `networks4`", |table| table.sets[0].elements[0].foreign = true),
     ];
     for (object, change) in changes {
@@ -299,5 +310,21 @@ fn lost_answers_are_no_success_and_the_socket_goes_on() {
     assert_eq!(place.table().unwrap().chains[0].rules.len(), 200);
     setsockopt(&place.rules, sockopt::RcvBufForce, &(1 << 20)).unwrap();
     place.write(&wanted).unwrap();
+    assert_eq!(place.table(), Some(wanted));
+}
+
+#[test]
+fn the_longest_comment_and_prefix_are_whole() {
+    let mut wanted = wanted(&[]);
+    let (comment, prefix) = ("c".repeat(127), "p".repeat(126));
+    let rule = &mut wanted.chains[0].rules[0];
+    rule.comment = Some(comment.clone());
+    *rule.exprs.last_mut().unwrap() = Expr::Log { prefix: prefix.clone(), level: 4, flags: 0 };
+    let mut place = Place::with("nft-longest", &wanted);
+    let listing = place.listing();
+    assert!(
+        listing.contains(&format!("log prefix \"{prefix}\" comment \"{comment}\"\n")),
+        "{listing}"
+    );
     assert_eq!(place.table(), Some(wanted));
 }

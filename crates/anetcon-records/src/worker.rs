@@ -1,8 +1,8 @@
 //! The body of the capture thread: read, sort, write, remember how far.
 //!
 //! The kernel's ring is small (128 KiB hold some 600 of our lines) and overwrites what is not read in time, so reading always
-//! comes first: lines are gathered while records are there, and written when the batch is old or
-//! large enough. A line is in its file some 20 ms after the kernel logged it.
+//! comes first: lines are gathered while records are there, and written when the last flush is long enough
+//! ago or there are many. A line is in its file at most some 20 ms after it was read.
 
 use std::io::{self, PipeReader, Read as _};
 use std::os::fd::AsFd as _;
@@ -26,8 +26,8 @@ use crate::system;
 use crate::tail::Tails;
 use crate::teller::{OnEvent, Teller};
 
-/// The longest that a line waits for others; under load it makes batches of some hundred lines.
-const FLUSH_AFTER: Duration = Duration::from_millis(20);
+/// The least time between two flushes: a line alone is written at once, under load there are batches of some hundred lines.
+const FLUSH_EVERY: Duration = Duration::from_millis(20);
 /// A batch of this size is written at once.
 const FLUSH_SIZE: usize = 256 * 1024;
 /// How often lost records are told, and the position is saved when there were no lines of ours.
@@ -72,6 +72,7 @@ pub(crate) struct Worker {
     /// Until the ring was read once: what the files hold already.
     catching_up: Option<Tails>,
     flush_at: Option<Instant>,
+    flushed_at: Option<Instant>,
     housekeeping_at: Option<Instant>,
     unsaved: bool,
     stop_by: Option<Instant>,
@@ -92,6 +93,7 @@ impl Worker {
             teller: Teller::new(counters, on_event),
             catching_up: Some(Tails::default()),
             flush_at: None,
+            flushed_at: None,
             housekeeping_at: None,
             unsaved: false,
             stop_by: None,
@@ -224,7 +226,8 @@ impl Worker {
         if let Some(output) = self.outputs.iter_mut().find(|output| output.kind == kind) {
             output.add(&line, time);
         }
-        self.flush_at.get_or_insert(now + FLUSH_AFTER);
+        self.flush_at
+            .get_or_insert(self.flushed_at.map_or(now, |last| now.max(last + FLUSH_EVERY)));
     }
 
     /// Everything that was read is in the files, and the position says so: in this order, so that a kill between the two makes the
@@ -235,8 +238,9 @@ impl Worker {
     }
 
     fn flush(&mut self) {
-        self.flush_at = None;
         let now = Instant::now();
+        self.flush_at = None;
+        self.flushed_at = Some(now);
         for output in &mut self.outputs {
             let Some(flushed) = output.flush(now) else { continue };
             self.teller.written(output.kind, flushed.written, flushed.last);

@@ -31,7 +31,7 @@ fn a_rotation_under_load_loses_no_line_of_the_agent() {
     let (talker, folder) = (Talker::new("rec-rotate"), tempfile::tempdir().unwrap());
     let config = talker.config(folder.path());
     let (capture, _events) = start(config.clone());
-    let end = talker.connect_during(|| rotate_again_and_again(folder.path(), "true"));
+    let end = talker.connect_during(|_| rotate_again_and_again(folder.path(), "true"));
     assert_eq!(capture.stop().unwrap().unwritten, 0);
     assert_rotated(&config.directory, end);
 }
@@ -41,7 +41,7 @@ fn a_rotation_under_load_loses_no_line_of_rsyslogd() {
     let (talker, folder) = (Talker::new("rec-rotate-rs"), tempfile::tempdir().unwrap());
     let rsyslogd = Rsyslogd::start(&talker, folder.path(), "module(load=\"imkmsg\")", "");
     let hup = format!("kill -HUP {}", rsyslogd.pid());
-    let end = talker.connect_during(|| rotate_again_and_again(folder.path(), &hup));
+    let end = talker.connect_during(|_| rotate_again_and_again(folder.path(), &hup));
     wait_for_lines(&rsyslogd.log(), "anetcon.float", usize::from(end) - 1);
     assert_rotated(&rsyslogd.log(), end);
 }

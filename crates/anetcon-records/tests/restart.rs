@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::sync::atomic::Ordering;
+use std::{slice, thread};
 
 use anetcon_core::prefix::Kind;
 use anetcon_records::position::FILE_NAME;
@@ -33,6 +34,27 @@ fn a_stop_and_a_start_neither_repeat_nor_miss() {
     }
     start(config.clone()).0.stop().unwrap();
     assert_once(&files(&config.directory, "anetcon."), 0..40);
+}
+
+#[test]
+fn a_stop_under_load_writes_what_was_logged_before_it() {
+    let (talker, folder) = (Talker::new("rec-busy"), tempfile::tempdir().unwrap());
+    let config = talker.config(folder.path());
+    let float = config.path(Kind::Float);
+    let end = talker.connect_during(|newest| {
+        for round in 1..=5 {
+            let (capture, _events) = start(config.clone());
+            let enough = 40 * round;
+            wait_until("some more lines", DEADLINE, || lines(&float).len() > enough);
+            let newest = newest.load(Ordering::Relaxed);
+            capture.stop().unwrap();
+            let written = ports(slice::from_ref(&float));
+            let missing: Vec<_> = (1..=newest).filter(|port| !written.contains_key(port)).collect();
+            assert!(missing.is_empty(), "logged before the stop, but not written: {missing:?}");
+        }
+    });
+    start(config.clone()).0.stop().unwrap();
+    assert_once(&[float], 1..end);
 }
 
 #[test]
@@ -129,7 +151,7 @@ fn a_position_of_another_boot_says_nothing_about_this_one() {
 fn sigkill_under_load_neither_repeats_nor_misses() {
     let (talker, folder) = (Talker::new("rec-kill"), tempfile::tempdir().unwrap());
     let config = talker.config(folder.path());
-    let end = talker.connect_during(|| {
+    let end = talker.connect_during(|_| {
         for kills in 1..=4 {
             let mut child = KilledOnDrop(child(&config));
             wait_until("the child wrote some lines", DEADLINE, || {

@@ -159,7 +159,8 @@ impl Agent {
         notify::reloading();
         let result = self.try_reload().await;
         if let Err(ReloadError::Bad(error)) = &result {
-            tracing::error!(error, "configuration not reloaded, the one before stays in force");
+            // In the message, where line ends stay line ends: a caret must stand under what it points at.
+            tracing::error!("configuration not reloaded, the one before stays in force\n{error}");
             self.change(|in_force| in_force.last_error = Some(error.clone()));
             self.registry.publish(None, Happening::ReloadFailed { error: error.clone() });
         }

@@ -1,10 +1,11 @@
 //! The control socket: HTTP/1.1 and JSON over a Unix socket, for `anetconctl` and for `curl --unix-socket`.
 //!
 //! A client can be slow, broken or hostile; none may disturb the agent or another client: every connection has
-//! its own task, a limit on what it may send, and a deadline for sending it.
+//! its own task, a limit on what it may send, and deadlines for sending it and for reading the answer.
 
 mod access;
 mod answer;
+mod patient;
 mod routes;
 
 use std::fs;
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 
 use self::access::Peer;
+use self::patient::Patient;
 use crate::agent::Agent;
 
 /// Connections at a time. One more waits until another ends, at the latest after [`HEADER_TIME`] if they stall.
@@ -31,6 +33,9 @@ const CONNECTIONS: usize = 512;
 
 /// How long a client may take to send a request's head; an idle connection is closed after it.
 const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// How long a client may read nothing while there is something for it: as long as somebody leaves a pager alone.
+const READ_TIME: Duration = Duration::from_secs(60);
 
 /// The largest head of a request, in bytes.
 const HEADER_SIZE: usize = 16 * 1024;
@@ -90,7 +95,7 @@ async fn converse(stream: UnixStream, routes: Router) {
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
         .max_buf_size(HEADER_SIZE)
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(TokioIo::new(Patient::new(stream, READ_TIME)), service)
         .await;
     if let Err(error) = ended {
         tracing::debug!(%error, "a client of the control socket misbehaved");

@@ -101,7 +101,11 @@ impl Supervisor {
     async fn watched(&mut self, event: Result<Event, anetcon_netns::Error>) {
         match event {
             Ok(Event::Appeared { name, .. }) => {
-                self.take_on(&name);
+                match self.workers.get(&name) {
+                    // Nobody waits for the answer.
+                    Some(worker) => drop(worker.send(Command::Appeared)),
+                    None => self.take_on(&name),
+                }
                 self.hashes.save();
             }
             Ok(Event::Vanished { name }) => self.let_go(&name).await,

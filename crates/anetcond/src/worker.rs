@@ -6,6 +6,7 @@
 mod pending;
 mod report;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ use crate::registry::Registry;
 /// What a worker can be asked. Each answers when it is done.
 #[derive(Debug)]
 pub enum Command {
+    /// The namespace is there now, as far as the watcher knows: what failed before need not fail again.
+    Appeared(oneshot::Sender<()>),
     /// Look whether anything changed that no event told, and put it right.
     Sweep(oneshot::Sender<()>),
     /// Dump everything, for fresh counters.
@@ -55,6 +58,8 @@ pub struct Worker {
     registry: Arc<Registry>,
     config: Arc<Config>,
     rules: Option<NetnsRules>,
+    /// Tables of ours under names of before, which stay until the one of now is in force.
+    superseded: BTreeSet<String>,
     /// The file behind the name when it was opened.
     file: Option<FileId>,
     /// The generation at which the rules were last seen in force.
@@ -83,6 +88,7 @@ impl Worker {
             registry,
             config,
             rules: None,
+            superseded: BTreeSet::new(),
             file: None,
             verified: None,
             pending: Some(Pending::new(Cause::Start)),
@@ -120,7 +126,10 @@ impl Worker {
             return;
         }
         match self.enforce() {
-            Ok(pass) => self.enforced(pending, pass),
+            Ok(pass) => {
+                self.enforced(pending, pass);
+                self.remove_superseded();
+            }
             Err(error) => self.failed(pending, &error),
         }
     }
@@ -147,7 +156,8 @@ impl Worker {
         self.tally.observe(&pass.after.counters);
         // The event that names the culprit ends its transaction, so it was queued before our batch was taken in.
         self.overtaken(&mut pending, pass.after.generation);
-        let outcome = match pass.drift.is_empty() {
+        // What a reload replaces is no sign of somebody else.
+        let outcome = match pass.drift.is_empty() || !pending.is_repair() {
             true => schedule::Pass::InForce,
             false => schedule::Pass::Repaired,
         };
@@ -201,6 +211,13 @@ impl Worker {
 
     async fn obey(&mut self, command: Command) -> ControlFlow<()> {
         match command {
+            Command::Appeared(done) => {
+                if self.rules.is_none() {
+                    self.not_before = Instant::now();
+                }
+                self.sweep().await;
+                answer(done, ());
+            }
             Command::Sweep(done) => {
                 self.sweep().await;
                 answer(done, ());
@@ -210,7 +227,7 @@ impl Worker {
                 answer(done, ());
             }
             Command::Configure(config, host, done) => {
-                self.host = host;
+                self.move_to(host).await;
                 self.configure(config).await;
                 answer(done, ());
             }
@@ -251,14 +268,42 @@ impl Worker {
 
     async fn configure(&mut self, config: Arc<Config>) {
         let old = std::mem::replace(&mut self.config, config);
+        if old.rules.table != self.config.rules.table {
+            // The new table is in force before the old one goes: a line twice rather than a line missing.
+            self.count(&old.rules.table);
+            self.superseded.insert(old.rules.table.clone());
+            self.superseded.remove(&self.config.rules.table);
+        }
         self.pending = Some(Pending::new(Cause::Configure));
         // What kept this namespace failing may just have been mended.
         self.not_before = Instant::now();
         self.pass().await;
-        if old.rules.table != self.config.rules.table {
-            // The new table is in force before the old one goes: a line twice rather than a line missing.
-            if let Err(error) = self.remove(&old.rules.table).await {
-                tracing::warn!(netns = %self.name, table = old.rules.table, error = %format_args!("{error:#}"), "cannot remove the table of the old name");
+    }
+
+    /// Takes over other folders. Where the name stands for another namespace in them, the one we leave loses our table.
+    async fn move_to(&mut self, host: Arc<Host>) {
+        if self.rules.is_some() && host.file_id(&self.name) != self.file {
+            if let Err(error) = self.release().await {
+                tracing::warn!(netns = %self.name, error = %format_args!("{error:#}"), "cannot remove our rules from the namespace in the old folder");
+            }
+            self.reopen();
+        }
+        self.host = host;
+    }
+
+    /// Takes in the counters of a table that is going to be replaced under another name.
+    fn count(&mut self, table: &str) {
+        // Without an answer the count is a little too low, as it is after a wipe.
+        if let Some(Ok(observed)) = self.rules.as_mut().map(|rules| rules.observe(table)) {
+            self.tally.observe(&observed.counters);
+        }
+    }
+
+    fn remove_superseded(&mut self) {
+        let Some(rules) = self.rules.as_mut() else { return };
+        for table in std::mem::take(&mut self.superseded) {
+            if let Err(error) = rules.remove(&table) {
+                tracing::warn!(netns = %self.name, table, error = %format_args!("{:#}", anyhow::Error::new(error)), "cannot remove the table of the old name");
             }
         }
     }
@@ -273,14 +318,10 @@ impl Worker {
     }
 
     async fn release(&mut self) -> anyhow::Result<()> {
-        let table = self.config.rules.table.clone();
-        self.remove(&table).await
-    }
-
-    async fn remove(&mut self, table: &str) -> anyhow::Result<()> {
         self.open().await?;
+        self.remove_superseded();
         if let Some(rules) = self.rules.as_mut() {
-            rules.remove(table)?;
+            rules.remove(&self.config.rules.table)?;
         }
         Ok(())
     }

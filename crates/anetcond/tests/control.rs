@@ -1,13 +1,23 @@
 //! The control socket: what it answers, whom it lets in, and that no client disturbs the agent, whatever it sends
 //! or fails to read.
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a missing member of a JSON document is null, not a panic"
+)]
+#![allow(
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test ends where something is wrong, and another user is another process"
+)]
+
 mod clients;
 mod common;
+mod watcher;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anetcon_api::{
@@ -19,8 +29,9 @@ use anetcon_testkit::netns::{Netns, unique, wait_until};
 use nix::unistd::Group;
 use serde::de::DeserializeOwned;
 
-use self::clients::{Flavour, ask, drain, open};
+use self::clients::{Flavour, drain, open};
 use self::common::{ANETCOND, Audited, PATIENCE};
+use self::watcher::{events, subscribed};
 
 fn document<T: DeserializeOwned>(agent: &Agent, method: &str, path: &str) -> T {
     let answer = agent.request(method, path).expect("an answer");
@@ -129,15 +140,6 @@ fn a_namespace_with_an_odd_name_is_found_under_its_encoded_name() {
     assert_eq!(diff.namespaces[0].namespace, name);
 }
 
-/// The events of a watcher that is at the end of its request's head.
-fn events(watcher: UnixStream) -> impl Iterator<Item = Event> {
-    // One event is one chunk (RFC 9112, section 7.1), so it stands on a line of its own.
-    let lines = BufReader::new(watcher).lines().map_while(Result::ok);
-    lines
-        .filter(|line| line.starts_with('{'))
-        .map(|line| serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}")))
-}
-
 fn kind(event: &Event) -> String {
     serde_json::to_value(event).expect("JSON")["type"].as_str().expect("a type").to_owned()
 }
@@ -146,9 +148,7 @@ fn kind(event: &Event) -> String {
 fn a_watcher_is_told_everything_in_order() {
     let name = unique("ctlwatch");
     let mut agent = Agent::start(Path::new(ANETCOND), Configuration::auditing(&[&name]));
-    let watcher = open(&agent.socket());
-    ask(&watcher, "GET", paths::WATCH);
-    let mut told = events(watcher);
+    let mut told = events(subscribed(&agent.socket()));
 
     let netns = Netns::named(&name);
     agent.wait_audited(1);
@@ -281,10 +281,7 @@ const FLOOD: usize = 5000;
 fn watchers_that_never_read_cost_little_and_are_told_what_they_missed() {
     let audited = Audited::new("ctldeaf");
     let agent = &audited.agent;
-    let deaf: Vec<_> = (0..30).map(|_| open(&agent.socket())).collect();
-    for watcher in &deaf {
-        ask(watcher, "GET", paths::WATCH);
-    }
+    let deaf: Vec<_> = (0..30).map(|_| subscribed(&agent.socket())).collect();
     // Each reload that fails is an event, and to fail for this is quick.
     fs::remove_file(agent.configuration_path()).expect("removed");
     let before = clients::memory_kb(agent);
@@ -318,8 +315,8 @@ fn only_root_and_group_adm_may_connect_and_only_root_may_write() {
     assert_eq!(agent.request("POST", paths::RELOAD).expect("an answer").code, 200);
 }
 
+/// The other user of the test above; does nothing by itself.
 #[test]
-#[ignore = "the other user of the test above"]
 fn another_user() {
     clients::another_user();
 }

@@ -116,6 +116,8 @@ fn a_start_with_another_configuration_replaces_the_rules() {
     let netns = Netns::new("changed");
     let mut agent = auditing(&netns);
     let loopback = Loopback::of(&netns);
+    let first = loopback.connect();
+    assert_logged_once(&agent, &loopback, std::slice::from_ref(&first));
     agent.kill();
     let old_prefix = loopback.connect();
     agent.configure(|configuration| {
@@ -131,7 +133,7 @@ fn a_start_with_another_configuration_replaces_the_rules() {
     assert!(!listing.contains("[X]["), "{listing}");
     let new_prefix = loopback.connect();
     // The rules of before wrote this line, with a prefix that is in no configuration any more.
-    assert_logged_once(&agent, &loopback, &[old_prefix, new_prefix]);
+    assert_logged_once(&agent, &loopback, &[first, old_prefix, new_prefix]);
 }
 
 #[test]

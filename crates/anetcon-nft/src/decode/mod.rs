@@ -4,6 +4,8 @@
 //! use, is kept in a form that cannot equal anything wanted. Left out are only facts that do nothing to a
 //! packet: handles, positions, counters, and the comments of tables, chains, sets and elements.
 
+#[cfg(test)]
+mod damaged;
 mod expression;
 mod set;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::ptr::NonNull;
 
 use nftnl::nftnl_sys as sys;
 
-use super::object::Unbuildable;
+use super::object::{Unbuildable, short};
 
 /// The most bytes a register holds in one expression (`NFT_REG_SIZE`); libnftnl copies without asking.
 const REGISTER: usize = 16;
@@ -27,7 +27,7 @@ pub(crate) struct Expression {
 impl Expression {
     /// Makes an expression by its kernel name.
     pub(crate) fn new(name: &CStr, fields: &[Field<'_>]) -> Result<Self, Unbuildable> {
-        // SAFETY: the name is a C string; null is the only failure.
+        // SAFETY: the name is a C string; null is the only failure, also for an unknown name.
         let raw = unsafe { sys::nftnl_expr_alloc(name.as_ptr()) };
         let mut expression = Self { raw: NonNull::new(raw).ok_or(Unbuildable::Memory)? };
         fields.iter().try_for_each(|field| expression.set(field))?;
@@ -51,7 +51,7 @@ impl Expression {
             }
             Field::Text(number, text) => {
                 // SAFETY: `raw` is a live expression of ours; the text is a C string, which libnftnl copies.
-                unsafe { sys::nftnl_expr_set_str(raw, attribute(*number)?, text.as_ptr()) }
+                unsafe { sys::nftnl_expr_set_str(raw, attribute(*number)?, short(text)?.as_ptr()) }
             }
         };
         if result < 0 { Err(Unbuildable::Memory) } else { Ok(()) }

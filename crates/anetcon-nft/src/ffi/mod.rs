@@ -7,8 +7,14 @@ mod buffer;
 mod expression;
 mod object;
 mod option;
+mod rule;
+mod set;
+mod table;
 
 pub(crate) use buffer::Buffer;
 pub(crate) use expression::{Expression, Field};
-pub(crate) use object::{Chain, Elements, Rule, Set, Table, Unbuildable};
+pub(crate) use object::Unbuildable;
 pub(crate) use option::{explain_errors, netns_cookie, protocol};
+pub(crate) use rule::Rule;
+pub(crate) use set::{Elements, Set};
+pub(crate) use table::{Chain, Table};

@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -80,9 +80,10 @@ impl Talker {
     }
 
     /// Makes connections to the ports from 1 on, some hundred a second, until the job is done; returns the first
-    /// port that was not used. The pace leaves a reader that is being restarted time before the kernel's ring is full.
-    pub fn connect_during(&self, job: impl FnOnce()) -> u16 {
+    /// port that was not used. The job is given the newest port that was connected to. The pace leaves a reader that is being restarted time before the kernel's ring is full.
+    pub fn connect_during(&self, job: impl FnOnce(&AtomicU16)) -> u16 {
         let done = AtomicBool::new(false);
+        let newest = AtomicU16::new(0);
         thread::scope(|scope| {
             let load = scope.spawn(|| {
                 self.netns.run(|| {
@@ -91,6 +92,7 @@ impl Talker {
                             return port;
                         }
                         TcpStream::connect(("127.0.0.1", port)).expect_err("nobody listens");
+                        newest.store(port, Ordering::Relaxed);
                         thread::sleep(Duration::from_millis(2));
                     }
                     panic!("the job took too long");
@@ -98,7 +100,7 @@ impl Talker {
             });
             // Also when the job panics, or the scope would wait for the load.
             let finally = Finally(|| done.store(true, Ordering::Relaxed));
-            job();
+            job(&newest);
             drop(finally);
             load.join().unwrap()
         })

@@ -10,6 +10,9 @@ use super::Worker;
 use super::pending::Pending;
 use crate::{clock, registry};
 
+/// How long a file may be there before its namespace is. iproute2 mounts within a millisecond.
+const MOUNT_TIME: Duration = Duration::from_secs(1);
+
 impl Worker {
     /// A pass ended with the rules in force.
     pub(super) fn report(&mut self, pending: &Pending, pass: &anetcon_host::Pass) {
@@ -29,8 +32,7 @@ impl Worker {
     pub(super) fn failed(&mut self, pending: Pending, error: &anyhow::Error) {
         self.verified = None;
         self.wait(schedule::Pass::Failed);
-        if error.downcast_ref().is_some_and(anetcon_host::Error::is_gone) {
-            // Its file went before the event that says so was read: the supervisor ends this worker any moment.
+        if is_being_made_or_gone(error, &pending) {
             self.pending = Some(pending);
             return;
         }
@@ -97,6 +99,14 @@ impl Worker {
         };
         self.registry.publish(Some(&self.name), happening);
     }
+}
+
+/// Whether the supervisor will hear of this any moment: it ends the worker of a file that is gone, and wakes that of a
+/// file on which a namespace is mounted now.
+fn is_being_made_or_gone(error: &anyhow::Error, pending: &Pending) -> bool {
+    error.downcast_ref().is_some_and(|error: &anetcon_host::Error| {
+        error.is_gone() || error.is_not_ready() && pending.since.elapsed() < MOUNT_TIME
+    })
 }
 
 /// `nft (thread 3173), iptables-nft (thread 3180)`; `unknown` where no event told.

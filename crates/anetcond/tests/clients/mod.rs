@@ -93,7 +93,7 @@ impl Flavour {
                 client.set_nonblocking(true).expect("a socket");
                 send(&b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n".repeat(10_000));
             }
-            Self::DeafWatcher => ask(client, "GET", paths::WATCH),
+            Self::DeafWatcher => send(b"GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n"),
             Self::Leaving => {
                 send(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
                 (&*client).read_exact(&mut [0; 20]).expect("an answer");
@@ -125,20 +125,6 @@ pub fn open(socket: &Path) -> UnixStream {
     client.set_read_timeout(Some(PATIENCE)).expect("a socket");
     client.set_write_timeout(Some(PATIENCE)).expect("a socket");
     client
-}
-
-/// Sends a request and reads the head of a good answer.
-pub fn ask(mut client: &UnixStream, method: &str, path: &str) {
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
-    client.write_all(request.as_bytes()).expect("the agent takes it");
-    let mut head = Vec::new();
-    let mut byte = [0];
-    // Byte by byte: what comes after the head is for whoever reads on.
-    while !head.ends_with(b"\r\n\r\n") {
-        client.read_exact(&mut byte).expect("a head");
-        head.extend(byte);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
 }
 
 /// Everything up to the end of the conversation, which the agent must bring about.
@@ -190,7 +176,7 @@ const SOCKET: &str = "ANETCON_TEST_SOCKET";
 pub fn as_nobody(socket: &Path, group: u32) -> Vec<String> {
     // Not by its path, which the other user may not be allowed to walk.
     let output = Command::new("/proc/self/exe")
-        .args(["--exact", "another_user", "--ignored", "--nocapture"])
+        .args(["--exact", "another_user", "--nocapture"])
         .env(SOCKET, socket)
         .uid(NOBODY)
         .gid(group)

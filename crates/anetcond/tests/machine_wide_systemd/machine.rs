@@ -239,10 +239,11 @@ fn leader(unshare: &Child) -> Option<Pid> {
 /// Where the unified cgroup hierarchy is mounted.
 fn cgroup2() -> PathBuf {
     let mounts = fs::read_to_string("/proc/self/mounts").expect("proc is mounted");
-    let mut fields = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let mount = fields.find(|fields| fields.get(2) == Some(&"cgroup2"));
-    let mount = mount.expect("this test boots a systemd and needs a mounted cgroup2");
-    PathBuf::from(mount[1])
+    let mounted = mounts.lines().find_map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        [_, path, "cgroup2", ..] => Some(PathBuf::from(path)),
+        _ => None,
+    });
+    mounted.expect("this test boots a systemd and needs a mounted cgroup2")
 }
 
 /// What a command printed.
