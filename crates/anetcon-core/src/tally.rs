@@ -4,9 +4,6 @@ use crate::observed::RuleCounter;
 use crate::prefix::Kind;
 
 /// Connections of both kinds in one namespace, carried over every replacement of its rules.
-///
-/// What a rule counted between the last dump and somebody's wipe is not known and not in here: a tally can be
-/// too low, never too high.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     float: Carried,
@@ -15,12 +12,27 @@ pub struct Tally {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Carried {
-    before: u64,
+    /// What rules had counted that are gone.
+    gone: u64,
+    /// What rules had counted that were removed since the last dump.
+    removed: u64,
+    /// What the rules counted that were there at the last dump.
     last: u64,
 }
 
 impl Tally {
-    /// Takes in the counters of a dump. A counter that is lower than last time belongs to a new rule.
+    /// Takes in what rules had counted that were removed, as the kernel told it at their removal. It shows in the
+    /// total from the next dump on, which no longer holds them.
+    pub fn remove(&mut self, counters: &[RuleCounter]) {
+        for (kind, carried) in [(Kind::Float, &mut self.float), (Kind::Nat, &mut self.nat)] {
+            carried.removed = carried.removed.saturating_add(packets(counters, kind));
+        }
+    }
+
+    /// Takes in the counters of a dump.
+    ///
+    /// Where a counter fell and no removal was told (the event was lost, or somebody reset the counter) at least what
+    /// was seen last had been counted. So a tally can then be too low, never too high.
     pub fn observe(&mut self, counters: &[RuleCounter]) {
         self.float.observe(packets(counters, Kind::Float));
         self.nat.observe(packets(counters, Kind::Nat));
@@ -37,14 +49,14 @@ impl Tally {
 
 impl Carried {
     fn observe(&mut self, now: u64) {
-        if now < self.last {
-            self.before = self.before.saturating_add(self.last);
-        }
+        let untold = if now < self.last { self.last } else { 0 };
+        self.gone = self.gone.saturating_add(self.removed.max(untold));
+        self.removed = 0;
         self.last = now;
     }
 
     fn total(self) -> u64 {
-        self.before.saturating_add(self.last)
+        self.gone.saturating_add(self.last)
     }
 }
 
@@ -63,27 +75,47 @@ mod tests {
         RuleCounter { comment: Some(comment.to_owned()), packets, bytes: 0 }
     }
 
-    #[test]
-    fn counts_are_carried_over_a_replacement() {
+    fn float_after(passes: &[(Option<u64>, u64)]) -> u64 {
         let mut tally = Tally::default();
-        tally.observe(&[counter("anetcon float", 5), counter("anetcon nat", 2)]);
-        tally.observe(&[counter("anetcon float", 0), counter("anetcon nat", 0)]);
-        tally.observe(&[counter("anetcon float", 1), counter("anetcon nat", 0)]);
-        assert_eq!((tally.total(Kind::Float), tally.total(Kind::Nat)), (6, 2));
+        for &(removed, now) in passes {
+            let removed: Vec<_> =
+                removed.map(|packets| counter("anetcon float", packets)).into_iter().collect();
+            tally.remove(&removed);
+            tally.observe(&[counter("anetcon float", now)]);
+        }
+        assert_eq!(tally.total(Kind::Nat), 0);
+        tally.total(Kind::Float)
     }
 
     #[test]
-    fn a_missing_table_keeps_what_was_counted() {
+    fn counts_are_carried_over_every_replacement() {
+        // What was removed, if anything, and what the rule counted at the dump after that; then the total.
+        let cases: &[(&[(Option<u64>, u64)], u64)] = &[
+            (&[(None, 5)], 5),
+            // Wiped after three more connections, which no dump saw; one since.
+            (&[(None, 5), (Some(8), 1)], 9),
+            // As busy again as before when the dump is made.
+            (&[(None, 5), (Some(8), 5)], 13),
+            // Removed before it counted anything.
+            (&[(None, 0), (Some(0), 0), (None, 2)], 2),
+            // The event was lost, or the counter reset.
+            (&[(None, 5), (None, 1)], 6),
+            (&[(None, 5), (Some(8), 0), (None, 0)], 8),
+        ];
+        for (passes, total) in cases {
+            assert_eq!(float_after(passes), *total, "{passes:?}");
+        }
+    }
+
+    #[test]
+    fn all_rules_of_a_kind_count_and_foreign_ones_do_not() {
         let mut tally = Tally::default();
-        tally.observe(&[counter("anetcon nat ipv4", 3), counter("anetcon nat ipv6", 4)]);
-        tally.observe(&[]);
+        let foreign = RuleCounter { comment: None, packets: 9, bytes: 9 };
+        let ours = [counter("anetcon nat ipv4", 3), counter("anetcon nat ipv6", 4)];
+        tally.observe(&[&ours[..], &[counter("docker", 9), foreign]].concat());
         assert_eq!(tally.total(Kind::Nat), 7);
-    }
-
-    #[test]
-    fn foreign_rules_do_not_count() {
-        let mut tally = Tally::default();
-        tally.observe(&[counter("docker", 9), RuleCounter { comment: None, packets: 9, bytes: 9 }]);
-        assert_eq!(tally, Tally::default());
+        tally.remove(&ours);
+        tally.observe(&[]);
+        assert_eq!(tally.total(Kind::Nat), 7, "a missing table keeps what was counted");
     }
 }

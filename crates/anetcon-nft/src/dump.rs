@@ -110,7 +110,7 @@ impl Dump<'_> {
         let mut rules = self.requests.collect(&request, kind::NEWRULE, decode::rule)?;
         // A stable sort: within a chain the order stays.
         rules.sort_by(|one, other| one.chain.cmp(&other.chain));
-        let counters = rules.iter().filter_map(rule_counter).collect();
+        let counters = rules.iter().filter_map(DumpedRule::counted).collect();
         for DumpedRule { chain, rule, .. } in rules {
             let chain = chains.iter_mut().find(|known| known.name == chain);
             let source = Malformed("rule of an unknown chain");
@@ -141,9 +141,4 @@ impl Dump<'_> {
         set.elements.sort();
         Ok(())
     }
-}
-
-fn rule_counter(dumped: &DumpedRule) -> Option<RuleCounter> {
-    let (packets, bytes) = dumped.counter?;
-    Some(RuleCounter { comment: dumped.rule.comment.clone(), packets, bytes })
 }

@@ -99,6 +99,7 @@ pub(crate) mod kind {
     pub(crate) const GETCHAIN: u16 = 4;
     pub(crate) const NEWRULE: u16 = 6;
     pub(crate) const GETRULE: u16 = 7;
+    pub(crate) const DELRULE: u16 = 8;
     pub(crate) const NEWSET: u16 = 9;
     pub(crate) const GETSET: u16 = 10;
     pub(crate) const NEWSETELEM: u16 = 12;

@@ -6,6 +6,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use anetcon_core::netns::NetnsCookie;
+use anetcon_core::observed::RuleCounter;
 
 use crate::error::Error;
 use crate::message;
@@ -34,6 +35,8 @@ pub struct Changes {
     /// Who made the foreign transactions that touched our table, in their order. The author of a transaction
     /// comes with its last message, and so maybe only with the next [`drain`](Monitor::drain).
     pub authors: Vec<Author>,
+    /// What the rules of our table that were removed, by anybody, had counted until then.
+    pub removed: Vec<RuleCounter>,
 }
 
 /// Who made a transaction, as the kernel tells at its end.

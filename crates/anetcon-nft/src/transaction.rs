@@ -35,10 +35,14 @@ impl Transaction {
         if number == kind::NEWGEN {
             return self.end(attributes, changes);
         }
-        if message.portid == own.0 {
+        if family != NFPROTO_INET || decode::table_of(attributes)? != table {
             return Ok(());
         }
-        if family == NFPROTO_INET && decode::table_of(attributes)? == table {
+        if number == kind::DELRULE {
+            // Whoever removed it, we too: this is the last time that anybody tells what it counted.
+            changes.removed.extend(decode::rule(attributes)?.counted());
+        }
+        if message.portid != own.0 {
             self.touched = true;
             changes.touched = true;
         }
@@ -114,7 +118,8 @@ mod tests {
     fn a_foreign_change_of_our_table_has_an_author() {
         let changes = after(vec![rule_in(1, "anetcon", FOREIGN), generation(5, FOREIGN)]);
         let author = Author { tid: 4242, name: "nft".into(), generation: 5 };
-        assert_eq!(changes, Changes { touched: true, lost: false, authors: vec![author] });
+        let expected = Changes { touched: true, authors: vec![author], ..Changes::default() };
+        assert_eq!(changes, expected);
     }
 
     #[test]

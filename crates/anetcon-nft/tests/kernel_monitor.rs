@@ -5,6 +5,7 @@ mod common;
 
 use std::os::fd::AsFd;
 
+use anetcon_core::observed::RuleCounter;
 use anetcon_core::plan::Plan;
 use anetcon_nft::{Changes, Monitor, PortId, RulesSocket};
 use common::{Place, wanted};
@@ -58,7 +59,8 @@ fn own_changes_are_not_touches() {
     place.write(&wanted(&["10.0.0.0/8", "fd00::/8"])).unwrap();
     place.rules.apply(&Plan::Remove { name: "anetcon".into() }).unwrap();
     assert!(readable(&monitor));
-    assert_eq!(drain(&mut monitor, &place), Changes::default());
+    let changes = drain(&mut monitor, &place);
+    assert!(!changes.touched && !changes.lost && changes.authors.is_empty(), "{changes:?}");
 }
 
 #[test]
@@ -70,6 +72,29 @@ fn another_socket_of_our_process_is_somebody_else() {
     let changes = drain(&mut monitor, &place);
     assert!(changes.touched);
     assert_eq!(changes.authors.len(), 1);
+}
+
+/// The last words of a rule: whoever removes it, and however.
+#[test]
+fn a_removed_rule_tells_what_it_counted() {
+    let removals: [(&str, fn(&mut Place)); 4] = [
+        ("delete table", |place| drop(place.nft(&["delete", "table", "inet", "anetcon"]))),
+        ("flush chain", |place| drop(place.nft(&["flush", "chain", "inet", "anetcon", "anetcon"]))),
+        ("flush ruleset", |place| drop(place.nft(&["flush", "ruleset"]))),
+        ("our own replacement", |place| place.write(&wanted(&[])).unwrap()),
+    ];
+    for (removal, remove) in removals {
+        let (mut place, mut monitor) = watched("nft-removed");
+        place.nft_file(
+            "add rule inet anetcon anetcon counter packets 7 bytes 420 comment \"anetcon nat\"\n",
+        );
+        assert_eq!(drain(&mut monitor, &place).removed, [], "nothing is removed yet");
+        remove(&mut place);
+        let removed = drain(&mut monitor, &place).removed;
+        let ours = RuleCounter { comment: Some("anetcon nat".into()), packets: 7, bytes: 420 };
+        assert!(removed.contains(&ours), "{removal}: {removed:?}");
+        assert_eq!(removed.len(), 3, "{removal}: {removed:?}");
+    }
 }
 
 #[test]

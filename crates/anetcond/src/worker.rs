@@ -152,10 +152,11 @@ impl Worker {
 
     fn enforced(&mut self, mut pending: Pending, pass: anetcon_host::Pass) {
         self.verified = Some(pass.after.generation);
-        self.tally.observe(&pass.before.counters);
-        self.tally.observe(&pass.after.counters);
         // The event that names the culprit ends its transaction, so it was queued before our batch was taken in.
-        self.overtaken(&mut pending, pass.after.generation);
+        let overtaken = self.overtaken(&mut pending, pass.after.generation);
+        if !overtaken {
+            self.tally.observe(&pass.after.counters);
+        }
         // What a reload replaces is no sign of somebody else.
         let outcome = match pass.drift.is_empty() || !pending.is_repair() {
             true => schedule::Pass::InForce,
@@ -165,35 +166,39 @@ impl Worker {
         self.report(&pending, &pass);
     }
 
-    /// Reads the events up to now: authors of what was just repaired, and whether more has happened since.
-    fn overtaken(&mut self, pending: &mut Pending, generation: u32) {
-        let Some(rules) = self.rules.as_mut() else { return };
-        match rules.drain(&self.config.rules.table) {
-            Ok(changes) => {
-                pending.add(&changes);
-                let since = rules.generation().map_or(true, |now| now != generation);
-                if (changes.touched || changes.lost) && since {
-                    self.pending = Some(Pending::new(Cause::Event));
-                }
-            }
-            Err(_) => self.reopen(),
+    /// Reads the events up to now: authors of what was just repaired, and whether more has happened since. Then the
+    /// dump just made does not go with the counters of removed rules any more, and the next one will.
+    fn overtaken(&mut self, pending: &mut Pending, generation: u32) -> bool {
+        let Some(rules) = self.rules.as_mut() else { return true };
+        let Ok(changes) = rules.drain(&self.config.rules.table) else {
+            self.reopen();
+            return true;
+        };
+        let since = rules.generation().map_or(true, |now| now != generation);
+        pending.add(&changes);
+        self.tally.remove(&changes.removed);
+        let overtaken = since && (changes.touched || changes.lost);
+        if overtaken {
+            self.pending = Some(Pending::new(Cause::Event));
         }
+        overtaken
     }
 
     /// An event came, or the event socket broke.
     fn noticed(&mut self, changes: Result<Changes, anetcon_host::Error>) {
-        match changes {
-            Ok(changes) if changes.touched || changes.lost => {
-                let pending = self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
-                pending.add(&changes);
-                if Instant::now() < self.not_before {
-                    self.registry.repairing(&self.name);
-                }
-            }
-            Ok(_) => {}
+        let changes = match changes {
+            Ok(changes) => changes,
             Err(error) => {
                 tracing::warn!(netns = %self.name, error = %format_args!("{:#}", anyhow::Error::new(error)), "event socket broke, opening another");
-                self.reopen();
+                return self.reopen();
+            }
+        };
+        self.tally.remove(&changes.removed);
+        if changes.touched || changes.lost {
+            let pending = self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
+            pending.add(&changes);
+            if Instant::now() < self.not_before {
+                self.registry.repairing(&self.name);
             }
         }
     }

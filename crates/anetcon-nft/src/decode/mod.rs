@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use set::{elements, set};
 
 use anetcon_core::expr::Expr;
+use anetcon_core::observed::RuleCounter;
 use anetcon_core::table::{BaseChain, Chain, Rule};
 
 use crate::attribute::{Fields, Malformed, text};
@@ -70,6 +71,14 @@ pub(crate) struct DumpedRule {
     pub(crate) rule: Rule,
     /// Packets and bytes of its first counter.
     pub(crate) counter: Option<(u64, u64)>,
+}
+
+impl DumpedRule {
+    /// What it counted, if it has a counter.
+    pub(crate) fn counted(&self) -> Option<RuleCounter> {
+        let (packets, bytes) = self.counter?;
+        Some(RuleCounter { comment: self.rule.comment.clone(), packets, bytes })
+    }
 }
 
 /// A rule. Dumps give the rules of a chain in the order in which packets meet them.
