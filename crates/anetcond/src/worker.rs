@@ -323,13 +323,21 @@ impl Worker {
     }
 
     async fn release(&mut self) -> anyhow::Result<()> {
-        self.open().await?;
+        match self.open().await {
+            // Without a namespace there are no rules.
+            Err(error) if error.downcast_ref().is_some_and(is_no_namespace) => return Ok(()),
+            opened => opened?,
+        }
         self.remove_superseded();
         if let Some(rules) = self.rules.as_mut() {
             rules.remove(&self.config.rules.table)?;
         }
         Ok(())
     }
+}
+
+fn is_no_namespace(error: &anetcon_host::Error) -> bool {
+    error.is_gone() || error.is_not_ready()
 }
 
 /// Waits for changes; for ever while the namespace is not open.

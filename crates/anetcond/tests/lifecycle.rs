@@ -76,6 +76,22 @@ fn sigint_removes_rules_and_socket() {
 }
 
 #[test]
+fn what_is_no_namespace_does_not_hold_up_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let netns = Netns::in_directory(folder.path(), "netns");
+    fs::write(folder.path().join("plain"), "").unwrap();
+    let mut configuration = Configuration::auditing(&[".*"]);
+    configuration.namespace_directories = vec![folder.path().to_owned()];
+    let mut agent = Agent::start(Path::new(ANETCOND), configuration);
+    agent
+        .wait_for_status("the namespace is audited", |status| status["namespaces"]["audited"] == 1);
+    assert!(agent.stop().success());
+    assert_eq!(our_table(&agent, &netns), None);
+    let stderr = agent.stderr();
+    assert!(!stderr.contains("cannot remove"), "there was nothing to remove: {stderr}");
+}
+
+#[test]
 fn a_killed_agent_leaves_no_gap() {
     let netns = Netns::new("killed");
     let mut agent = auditing(&netns);

@@ -135,10 +135,20 @@ fn each_change_takes_effect_and_no_count_falls() {
 
 #[test]
 fn another_period_takes_effect() {
-    let netns = Netns::new("period");
-    let mut agent = auditing(&netns);
-    reload(&mut agent, |configuration| configuration.period = 7);
-    assert_eq!(agent.status()["period_seconds"], 7);
+    let folder = tempfile::tempdir().unwrap();
+    let _netns = Netns::in_directory(folder.path(), "netns");
+    let plain = folder.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let mut configuration = Configuration::auditing(&[".*"]);
+    configuration.namespace_directories = vec![folder.path().to_owned()];
+    let mut agent = Agent::start(Path::new(ANETCOND), configuration);
+    agent.wait_for_status("a plain file fails", |status| status["namespaces"]["failed"] == 1);
+
+    reload(&mut agent, |configuration| configuration.period = 1);
+    assert_eq!(agent.status()["period_seconds"], 1);
+    // Only the sweep sees that a file is gone that was no namespace.
+    fs::remove_file(plain).unwrap();
+    agent.wait_audited(1);
 }
 
 #[test]
