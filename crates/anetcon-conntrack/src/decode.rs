@@ -247,3 +247,6 @@ fn count(stream: &[u8]) -> Result<Count, Malformed> {
     }
     Ok(count)
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

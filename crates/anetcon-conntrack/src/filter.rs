@@ -102,3 +102,6 @@ fn swapped(number: u16) -> u32 {
 fn op(code: u32) -> u16 {
     code as u16
 }
+
+#[cfg(test)]
+mod tests;

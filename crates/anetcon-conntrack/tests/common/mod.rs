@@ -113,8 +113,8 @@ pub fn lines(events: &[Event]) -> BTreeSet<String> {
 fn normal(line: &str, protocol_at: usize) -> Option<(u8, String)> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let protocol = words.get(protocol_at)?.parse().ok()?;
-    const KEYS: [&str; 10] =
-        ["src", "dst", "sport", "dport", "type", "code", "id", "packets", "bytes", "none"];
+    const KEYS: [&str; 9] =
+        ["src", "dst", "sport", "dport", "type", "code", "id", "packets", "bytes"];
     let pairs = words
         .iter()
         .filter(|word| word.split_once('=').is_some_and(|(key, _)| KEYS.contains(&key)));
@@ -131,7 +131,6 @@ pub struct Beside {
 impl Beside {
     /// Returns once it listens. `what` is `NEW` or `DESTROY`.
     pub fn start(netns: &Netns, what: &str) -> Self {
-        let before = listeners(netns);
         let file = tempfile::NamedTempFile::new().unwrap();
         let mut command = netns.command("conntrack");
         command.args(["-E", "-e", what, "-o", "extended,id"]);
@@ -141,7 +140,7 @@ impl Beside {
             .spawn()
             .unwrap();
         let beside = Self { child, file };
-        wait_until("conntrack -E listens", PATIENCE, || listeners(netns) > before);
+        wait_until("conntrack -E listens", PATIENCE, || listens(netns, beside.child.id()));
         beside
     }
 
@@ -167,12 +166,20 @@ impl Drop for Beside {
     }
 }
 
-/// How many netfilter sockets of the namespace are joined to some events.
-fn listeners(netns: &Netns) -> usize {
+/// Whether one of a process's netfilter sockets is joined to some events.
+fn listens(netns: &Netns, pid: u32) -> bool {
+    // Each is a link to `socket:[INODE]`. The process may be changing them.
+    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    let own: Vec<String> = files
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok()?.to_str().map(str::to_owned))
+        .collect();
     let sockets = netns.run(|| fs::read_to_string("/proc/thread-self/net/netlink")).unwrap();
-    // Columns: address, protocol (12: netfilter), port, groups.
-    let joined = |words: &[&str]| words.get(1) == Some(&"12") && words.get(3) != Some(&"00000000");
-    sockets.lines().filter(|line| joined(&line.split_whitespace().collect::<Vec<_>>())).count()
+    sockets.lines().any(|line| {
+        // Address, protocol (12: netfilter), port, groups, six more, inode.
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [_, "12", _, groups, .., inode] = words.as_slice() else { return false };
+        *groups != "00000000" && own.contains(&format!("socket:[{inode}]"))
+    })
 }
 
 /// What `conntrack -L` finds open.
