@@ -16,6 +16,7 @@ pub mod line;
 mod output;
 pub mod position;
 pub mod reader;
+pub mod search;
 pub mod sequence;
 pub mod session;
 pub mod sort;

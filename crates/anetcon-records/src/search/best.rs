@@ -1,0 +1,103 @@
+//! The best answers so far, in memory of one size.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use super::kernel::KernelLine;
+use super::query::Fit;
+use crate::session::SessionRecord;
+
+/// A line that fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// How well.
+    pub fit: Fit,
+    /// The line as it stands in the file, without its newline.
+    pub line: String,
+    /// Which of [`Found::files`](super::Found::files) it stands in.
+    pub file: usize,
+    /// For a line of the kernel log, what it tells.
+    pub kernel: Option<KernelLine>,
+}
+
+/// A hit as what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<'a> {
+    /// A session record.
+    Session(Box<SessionRecord<'a>>),
+    /// A line of the kernel log.
+    Kernel(&'a KernelLine),
+}
+
+impl Hit {
+    /// What the line says. `None` never comes for a hit that a search gave: it was parsed then.
+    pub fn answer(&self) -> Option<Answer<'_>> {
+        match &self.kernel {
+            Some(kernel) => Some(Answer::Kernel(kernel)),
+            None => serde_json::from_str(&self.line).ok().map(|r| Answer::Session(Box::new(r))),
+        }
+    }
+
+    fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.line.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+impl Ord for Hit {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.fit
+            .cmp(&other.fit)
+            .then_with(|| self.line.cmp(&other.line))
+            .then(self.file.cmp(&other.file))
+    }
+}
+
+impl PartialOrd for Hit {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Keeps the best, counts all.
+#[derive(Debug)]
+pub(crate) struct Best {
+    /// The worst is on top.
+    kept: BinaryHeap<Hit>,
+    limit: usize,
+    pub(crate) matched: u64,
+}
+
+impl Best {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { kept: BinaryHeap::new(), limit: limit.max(1), matched: 0 }
+    }
+
+    /// Counts a hit; the line is copied only if it is good enough.
+    pub(crate) fn add(&mut self, fit: Fit, hit: impl FnOnce(Fit) -> Hit) {
+        self.matched += 1;
+        let full = self.kept.len() >= self.limit;
+        if full && self.kept.peek().is_some_and(|worst| worst.fit < fit) {
+            return;
+        }
+        self.kept.push(hit(fit));
+        if full {
+            self.kept.pop();
+        }
+    }
+
+    /// All of the best, the best first. A line that stands in two files (a rotated one and its packed copy) comes once.
+    pub(crate) fn merged(all: Vec<Self>, limit: usize) -> (Vec<Hit>, u64) {
+        let mut matched = all.iter().map(|one| one.matched).sum();
+        let mut hits: Vec<Hit> = all.into_iter().flat_map(|one| one.kept).collect();
+        hits.sort();
+        let before = hits.len();
+        let mut seen = std::collections::HashSet::new();
+        hits.retain(|hit| seen.insert(hit.key()));
+        matched -= (before - hits.len()) as u64;
+        hits.truncate(limit.max(1));
+        (hits, matched)
+    }
+}
