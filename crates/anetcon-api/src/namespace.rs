@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Connections, Schema};
+use crate::{Connections, NamespaceRecords, Schema};
 
 /// Every selected namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Namespace {
     pub error: Option<String>,
     /// Somebody keeps changing our rules; repairs are slowed down.
     pub fighting: bool,
+    /// How the records of its connections go.
+    #[serde(default)]
+    pub records: NamespaceRecords,
 }
 
 /// How a namespace stands.

@@ -1,4 +1,4 @@
-//! The paths of the control socket. Reads are GET for root and group adm, [`RELOAD`] is POST for root.
+//! The paths of the control socket. Reads are GET for root and group adm, [`RELOAD`] and [`ROTATE`] are POST for root.
 
 /// GET: a [`Status`](crate::Status).
 pub const STATUS: &str = "/v1/status";
@@ -11,3 +11,5 @@ pub const DIFF: &str = "/v1/diff";
 pub const WATCH: &str = "/v1/watch";
 /// POST with an empty body: load the configuration again, answered by a [`Reload`](crate::Reload).
 pub const RELOAD: &str = "/v1/reload";
+/// POST with an empty body: open files that were renamed anew, answered by [`Rotated`](crate::Rotated).
+pub const ROTATE: &str = "/v1/rotate";

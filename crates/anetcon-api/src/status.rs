@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NamespaceState, Schema};
+use crate::{NamespaceState, RecordsStatus, Schema};
 
 /// The state of the agent and of everything it audits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Status {
     pub nf_log_all_netns: NfLogAllNetns,
     /// Who writes the log files, and how that goes.
     pub log: LogStatus,
+    /// How the session records go.
+    #[serde(default)]
+    pub records: RecordsStatus,
     /// What keeps others from wiping our tables.
     pub protection: Protection,
     /// The fallback sweep, in seconds.

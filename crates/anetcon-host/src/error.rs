@@ -39,8 +39,17 @@ pub enum Error {
         #[source]
         source: anetcon_nft::Error,
     },
+    /// Connection tracking refused, or did not answer.
+    #[error("connection tracking in namespace {name}")]
+    Conntrack {
+        /// Which one.
+        name: NetnsName,
+        /// Why.
+        #[source]
+        source: anetcon_conntrack::Error,
+    },
     /// The event socket could not be watched.
-    #[error("cannot wait for ruleset events of namespace {name}")]
+    #[error("cannot wait for events of namespace {name}")]
     Events {
         /// Which one.
         name: NetnsName,

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::linux::fs::MetadataExt;
 use std::path::PathBuf;
 
+use anetcon_conntrack::{Conntrack, Filter};
 use anetcon_core::netns::NetnsName;
 use anetcon_core::observed::Observed;
 use anetcon_core::plan::{Plan, plan};
@@ -71,6 +72,25 @@ impl Host {
             .map_err(|source| Error::Enter { name: name.clone(), source })?
             .map_err(|source| Error::Nft { name: name.clone(), source })?;
         NetnsRules::adopt(name.clone(), socket, monitor)
+    }
+
+    /// Opens the socket that hears of a namespace's connections, with room for `buffer` bytes of events. It must be
+    /// adopted by [`NetnsConnections`](crate::NetnsConnections) in the runtime that reads it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_conntrack(
+        &self,
+        name: &NetnsName,
+        filter: Filter,
+        buffer: usize,
+    ) -> Result<Conntrack, Error> {
+        let netns = self.locate(name)?;
+        self.opener
+            .within_async(&netns, move || Conntrack::open(&filter, buffer))
+            .await
+            .map_err(|source| Error::Enter { name: name.clone(), source })?
+            .map_err(|source| Error::Conntrack { name: name.clone(), source })
     }
 
     /// Dumps the table of this name in one namespace, without watching it.

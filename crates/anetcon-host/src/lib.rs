@@ -6,13 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+mod connections;
 mod error;
 mod host;
 mod rules;
 
+pub use self::connections::NetnsConnections;
 pub use self::error::Error;
 pub use self::host::{FileId, Host};
 pub use self::rules::{NetnsRules, Pass};
+pub use anetcon_conntrack::{Conntrack, Drained, Dumped, Filter};
 pub use anetcon_netns::links::Link;
 pub use anetcon_netns::list::{Listed, Listing, Skipped};
 pub use anetcon_nft::{Author, Changes};

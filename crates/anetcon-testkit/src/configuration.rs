@@ -35,6 +35,12 @@ pub struct Configuration {
     pub namespace_tag: String,
     /// `log.writer`.
     pub writer: String,
+    /// `records.enabled`.
+    pub records: bool,
+    /// `records.end`.
+    pub record_ends: bool,
+    /// `records.destination`.
+    pub record_destinations: bool,
     /// `control.socket`, where it is not the one in the agent's own folder.
     pub socket: Option<PathBuf>,
 }
@@ -58,6 +64,9 @@ impl Configuration {
             namespace_tag: "hash".into(),
             writer: "agent".into(),
             socket: None,
+            records: true,
+            record_ends: false,
+            record_destinations: true,
         }
     }
 
@@ -76,6 +85,7 @@ impl Configuration {
              [log]\nprefix = {}\nprefix_dnat = {}\nprefix_other = {}\nnamespace = {}\nwriter = {}\ndirectory = {}\n\
              [state]\ndirectory = {}\nhash_file = {}\n\
              [control]\nsocket = {}\n\
+             [records]\nenabled = {}\nend = {}\ndestination = {}\nfile = {}\n\
              [networks]\n",
             list(&self.namespaces),
             list(directories),
@@ -91,6 +101,10 @@ impl Configuration {
             text("state"),
             text("state/namespace.hash"),
             quoted(&socket.display()),
+            self.records,
+            self.record_ends,
+            self.record_destinations,
+            text("log/anetcon.sessions.ndjson"),
             table = quoted(&self.table),
         );
         for (namespace, networks) in &self.networks {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anetcon_api::{
-    Diff, Happening, Link, NamespaceDetail, NamespaceDiff, Reload, RuleCounter, Schema,
+    Diff, Happening, Link, NamespaceDetail, NamespaceDiff, Reload, Rotated, RuleCounter, Schema,
 };
 use anetcon_core::config::Config;
 use anetcon_core::netns::NetnsName;
@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::capture::Capture;
 use crate::logging::Verbosity;
+use crate::records::Records;
 use crate::registry::Registry;
 use crate::settings::{Loaded, Source};
 use crate::supervisor::{Answers, Order, Reconfigured};
@@ -33,6 +34,7 @@ pub struct Agent {
     registry: Arc<Registry>,
     orders: mpsc::Sender<Order>,
     capture: Capture,
+    records: Arc<Records>,
     verbosity: Verbosity,
     started: String,
     in_force: Mutex<InForce>,
@@ -70,6 +72,7 @@ impl Agent {
         registry: Arc<Registry>,
         orders: mpsc::Sender<Order>,
         capture: Capture,
+        records: Arc<Records>,
         verbosity: Verbosity,
     ) -> Self {
         let now = clock::now();
@@ -84,6 +87,7 @@ impl Agent {
             registry,
             orders,
             capture,
+            records,
             verbosity,
             started: now,
             in_force: Mutex::new(in_force),
@@ -99,6 +103,21 @@ impl Agent {
     /// Who writes the log files.
     pub fn capture(&self) -> &Capture {
         &self.capture
+    }
+
+    /// What puts connections on record.
+    pub fn records(&self) -> &Records {
+        &self.records
+    }
+
+    /// Has the file of the session records opened anew, and says which. `None`: not in time.
+    pub async fn rotate(&self) -> Option<Rotated> {
+        let records = Arc::clone(&self.records);
+        let reopened = tokio::task::spawn_blocking(move || records.reopen()).await;
+        let config = self.in_force().config;
+        let file = config.records.enabled.then(|| config.records.file.display().to_string());
+        let rotated = Rotated { schema: Schema, files: file.into_iter().collect() };
+        matches!(reopened, Ok(true)).then_some(rotated)
     }
 
     /// When the agent started.
@@ -174,6 +193,8 @@ impl Agent {
         let changes = settings::changes(&self.in_force().config, &config);
         // The capture thread answers within milliseconds.
         block_in_place(|| self.capture.prepare(&config));
+        // Before any namespace hands connections over that only the new configuration wants.
+        block_in_place(|| self.records.reconfigure(&self.in_force().config, &config));
         let Reconfigured { added, removed } = self
             .order(|done| Order::Reconfigure(Arc::clone(&config), done))
             .await

@@ -126,8 +126,8 @@ fn settings(config: &Config) -> CaptureConfig {
     }
 }
 
-/// Called on the capture thread: logs the event once, and tells the watchers.
-fn tell(registry: &Registry, event: &Event) {
+/// Called on the threads that write: logs the event once, and tells the watchers.
+pub fn tell(registry: &Registry, event: &Event) {
     let happening = match event {
         Event::Lost { records, .. } => {
             tracing::error!("{event}");

@@ -12,6 +12,7 @@ mod limits;
 mod logging;
 mod nf_log;
 mod notify;
+mod records;
 mod registry;
 mod run;
 mod settings;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anetcon_api::{
     Author, Connections, Event, FailedNamespace, Happening, Namespace, NamespaceCounts,
-    NamespaceState, NfLogAllNetns, Repair, Repairs, Schema,
+    NamespaceRecords, NamespaceState, NfLogAllNetns, Repair, Repairs, Schema,
 };
 use anetcon_core::netns::{NetnsCookie, NetnsName};
 use anetcon_core::prefix::{Kind, NetnsHash};
@@ -49,6 +49,7 @@ struct Entry {
     last_repair: Option<String>,
     error: Option<String>,
     fighting: bool,
+    records: NamespaceRecords,
 }
 
 impl Registry {
@@ -135,6 +136,16 @@ impl Registry {
     pub fn fighting(&self, name: &NetnsName, fighting: bool) -> bool {
         self.update(name, |entry| std::mem::replace(&mut entry.fighting, fighting) != fighting)
             .unwrap_or(false)
+    }
+
+    /// How the records of a namespace go.
+    pub fn set_records(&self, name: &NetnsName, records: NamespaceRecords) {
+        self.update(name, |entry| entry.records = records);
+    }
+
+    /// How the records of every namespace go.
+    pub fn records(&self) -> Vec<NamespaceRecords> {
+        self.known().namespaces.values().map(|entry| entry.records.clone()).collect()
     }
 
     /// Rules were put back.
@@ -233,6 +244,7 @@ impl Entry {
             last_repair: None,
             error: None,
             fighting: false,
+            records: NamespaceRecords::default(),
         }
     }
 
@@ -262,6 +274,7 @@ impl Entry {
             last_repair: self.last_repair.clone(),
             error: self.error.clone(),
             fighting: self.fighting,
+            records: self.records.clone(),
         }
     }
 }

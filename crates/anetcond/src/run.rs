@@ -20,6 +20,7 @@ use crate::agent::{Agent, ReloadError};
 use crate::args::Args;
 use crate::capture::Capture;
 use crate::control::Control;
+use crate::records::Records;
 use crate::registry::Registry;
 use crate::settings::{Loaded, Source};
 use crate::supervisor::{Order, Supervisor};
@@ -28,6 +29,9 @@ use crate::{limits, logging, nf_log, notify};
 /// Threads of the rule plane. A batch can block for 20 ms behind a wiper that exits (the kernel's commit lock), so
 /// there are more than cores.
 const RULE_THREADS: usize = 4;
+
+/// Threads that read connection events. They never wait but for events.
+const CONNECTION_THREADS: usize = 2;
 
 /// Orders that may wait for the supervisor.
 const ORDERS: usize = 64;
@@ -48,19 +52,22 @@ pub fn run(args: &Args, source: Source, loaded: Loaded) -> anyhow::Result<()> {
         logging::start(loaded.config.debug, args.log_file.as_deref(), journal.as_deref())?;
     limits::raise_open_files();
     let rules = runtime("anetcon-rules", RULE_THREADS)?;
+    let connections = runtime("anetcon-ct", CONNECTION_THREADS)?;
     let control = runtime("anetcon-control", 2)?;
-    let result = control.block_on(start(&rules, source, loaded, verbosity));
+    let result = control.block_on(start(&rules, &connections, source, loaded, verbosity));
     if let Err(error) = &result {
         tracing::error!(error = %format_args!("{error:#}"), "the agent ends");
     }
     // A thread that hangs in the kernel must not keep us from ending.
     rules.shutdown_timeout(Duration::from_secs(1));
+    connections.shutdown_timeout(Duration::from_secs(1));
     control.shutdown_timeout(Duration::from_secs(1));
     result
 }
 
 async fn start(
     rules: &Runtime,
+    connections: &Runtime,
     source: Source,
     loaded: Loaded,
     verbosity: logging::Verbosity,
@@ -72,9 +79,13 @@ async fn start(
     let signals = Signals::new()?;
     let nf_log = nf_log::Keeper::start(Arc::clone(&registry));
     let capture = Capture::start(&config, Arc::clone(&registry));
+    let records = Records::start(connections.handle().clone(), &config, Arc::clone(&registry));
+    let records = Arc::new(records);
     let (orders, inbox) = mpsc::channel(ORDERS);
-    let plane = RulePlane::start(rules, config, Arc::clone(&registry), inbox)?;
-    let agent = Arc::new(Agent::new(source, loaded, registry, orders, capture, verbosity));
+    let shared = (Arc::clone(&registry), Arc::clone(&records));
+    let plane = RulePlane::start(rules, config, shared, inbox)?;
+    let agent = Agent::new(source, loaded, registry, orders, capture, records, verbosity);
+    let agent = Arc::new(agent);
     let served = tokio::spawn(control.serve(Arc::clone(&agent)));
 
     let outcome = attend(&agent, plane, signals).await;
@@ -85,6 +96,9 @@ async fn start(
         tracing::error!("our rules were not removed in time");
     }
     agent.capture().stop();
+    if timeout(STOP_TIME, agent.records().stop()).await.is_err() {
+        tracing::error!("the last connections were not put on record in time");
+    }
     nf_log.stop().await;
     served.abort();
     // Its socket's file is removed when the task has ended. An aborted task ends with an error.
@@ -151,14 +165,14 @@ impl RulePlane {
     fn start(
         rules: &Runtime,
         config: Arc<Config>,
-        registry: Arc<Registry>,
+        (registry, records): (Arc<Registry>, Arc<Records>),
         orders: mpsc::Receiver<Order>,
     ) -> anyhow::Result<Self> {
         // Sockets and timers belong to the runtime in which they are made.
         let _inside = rules.enter();
         let host = Host::start(config.namespace_directories.clone())?;
         let watcher = Watcher::start(&config.namespace_directories)?;
-        let supervisor = Supervisor::new(config, Arc::new(host), watcher, registry);
+        let supervisor = Supervisor::new(config, Arc::new(host), watcher, registry, records);
         let heartbeat = notify::watchdog_interval().unwrap_or(HEARTBEAT);
         let (first, looked) = oneshot::channel();
         let task = rules.spawn(supervisor.run(orders, first, heartbeat, notify::alive));

@@ -15,6 +15,7 @@ impl Agent {
         let counts = self.registry().counts();
         let nf_log = self.registry().nf_log();
         let log = self.capture().status(config);
+        let records = self.records().status(config);
         let mut status = Status {
             schema: Schema,
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -32,6 +33,7 @@ impl Agent {
             connections: self.registry().connections(),
             nf_log_all_netns: nf_log,
             log,
+            records,
             protection: Protection::Plain,
             period_seconds: config.period.as_secs(),
             socket: config.control.socket.display().to_string(),
@@ -61,6 +63,7 @@ fn problems(status: &Status) -> Vec<String> {
         }),
         nf_log(&status.nf_log_all_netns),
         log(&status.log),
+        records(status),
         (status.namespaces.fighting > 0).then(|| {
             format!(
                 "somebody keeps changing our rules in {} namespaces",
@@ -72,6 +75,16 @@ fn problems(status: &Status) -> Vec<String> {
         }),
     ];
     checks.into_iter().flatten().collect()
+}
+
+fn records(status: &Status) -> Option<String> {
+    let records = &status.records;
+    if let Some(error) = &records.error {
+        return Some(format!("connections are not put on record: {error}"));
+    }
+    let unrecorded = status.namespaces.audited.saturating_sub(records.namespaces);
+    (records.enabled && unrecorded > 0)
+        .then(|| format!("the connections of {unrecorded} namespaces are not put on record"))
 }
 
 fn nf_log(state: &NfLogAllNetns) -> Option<String> {

@@ -20,6 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 pub use self::orders::{Answers, Order, Reconfigured};
 use crate::hashes::HashFile;
+use crate::records::Records;
 use crate::registry::Registry;
 use crate::worker::{Command, Worker, answer};
 
@@ -36,6 +37,7 @@ pub struct Supervisor {
     host: Arc<Host>,
     watcher: Watcher,
     registry: Arc<Registry>,
+    records: Arc<Records>,
     hashes: HashFile,
     workers: BTreeMap<NetnsName, Handle>,
     /// The worker that answered for the rule plane last.
@@ -55,9 +57,11 @@ impl Supervisor {
         host: Arc<Host>,
         watcher: Watcher,
         registry: Arc<Registry>,
+        records: Arc<Records>,
     ) -> Self {
         let hashes = HashFile::new(config.state.hash_file.clone());
-        Self { config, host, watcher, registry, hashes, workers: BTreeMap::new(), probed: None }
+        let workers = BTreeMap::new();
+        Self { config, host, watcher, registry, records, hashes, workers, probed: None }
     }
 
     /// Works until ordered to stop. `first` is told when every namespace that was there at the start has been looked at
@@ -164,6 +168,7 @@ impl Supervisor {
             name.clone(),
             Arc::clone(&self.host),
             Arc::clone(&self.registry),
+            Arc::clone(&self.records),
             Arc::clone(&self.config),
         );
         let task = tokio::spawn(worker.run(inbox));

@@ -3,6 +3,7 @@
 //! Start, event, sweep, reload and command all end in the same pass: compare, replace what differs in one
 //! batch, compare again. What differs and how long to wait is decided in anetcon-core.
 
+mod connections;
 mod pending;
 mod report;
 
@@ -12,7 +13,7 @@ use std::sync::Arc;
 
 use anetcon_core::config::Config;
 use anetcon_core::desired;
-use anetcon_core::netns::NetnsName;
+use anetcon_core::netns::{NetnsCookie, NetnsName};
 use anetcon_core::observed::Observed;
 use anetcon_core::schedule::{self, Schedule};
 use anetcon_core::tally::Tally;
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
 use self::pending::{Cause, Pending};
+use crate::records::{Following, Records};
 use crate::registry::Registry;
 
 /// What a worker can be asked. Each answers when it is done.
@@ -56,8 +58,11 @@ pub struct Worker {
     name: NetnsName,
     host: Arc<Host>,
     registry: Arc<Registry>,
+    records: Arc<Records>,
     config: Arc<Config>,
     rules: Option<NetnsRules>,
+    /// The follower of its connections, with the identity of the namespace it is in.
+    following: Option<(NetnsCookie, Following)>,
     /// Tables of ours under names of before, which stay until the one of now is in force.
     superseded: BTreeSet<String>,
     /// The file behind the name when it was opened.
@@ -78,6 +83,7 @@ impl Worker {
         name: NetnsName,
         host: Arc<Host>,
         registry: Arc<Registry>,
+        records: Arc<Records>,
         config: Arc<Config>,
     ) -> Self {
         let seed =
@@ -86,8 +92,10 @@ impl Worker {
             name,
             host,
             registry,
+            records,
             config,
             rules: None,
+            following: None,
             superseded: BTreeSet::new(),
             file: None,
             verified: None,
@@ -129,6 +137,7 @@ impl Worker {
             Ok(pass) => {
                 self.enforced(pending, pass);
                 self.remove_superseded();
+                self.follow().await;
             }
             Err(error) => self.failed(pending, &error),
         }
@@ -260,6 +269,8 @@ impl Worker {
         let fighting = self.schedule.fighting();
         if fighting || self.verified.is_none() || generation != self.verified {
             self.demand(Cause::Sweep).await;
+        } else {
+            self.follow().await;
         }
     }
 
@@ -279,6 +290,7 @@ impl Worker {
             self.superseded.insert(old.rules.table.clone());
             self.superseded.remove(&self.config.rules.table);
         }
+        self.follow_otherwise();
         self.pending = Some(Pending::new(Cause::Configure));
         // What kept this namespace failing may just have been mended.
         self.not_before = Instant::now();

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 pub use error::Error;
 pub use watch::{Received, Watch};
 
-use crate::{Diff, NamespaceDetail, Namespaces, Reload, Status, paths};
+use crate::{Diff, NamespaceDetail, Namespaces, Reload, Rotated, Status, paths};
 
 /// How long an answer may take, from connecting to its last byte.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -90,6 +90,14 @@ impl Client {
     /// As [`status`](Self::status); code 422 with the diagnostics if the configuration is bad.
     pub async fn reload(&self) -> Result<Reload, Error> {
         self.call(Method::POST, paths::RELOAD, PATIENCE_FOR_ALL).await
+    }
+
+    /// Has the session records' file opened anew, after it was renamed. Root only.
+    ///
+    /// # Errors
+    /// As [`status`](Self::status).
+    pub async fn rotate(&self) -> Result<Rotated, Error> {
+        self.call(Method::POST, paths::ROTATE, PATIENCE).await
     }
 
     /// Listen to events. The time limit holds until the agent has answered; there is none between events.

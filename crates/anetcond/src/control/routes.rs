@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anetcon_api::{
-    Diff, Event, Happening, NamespaceDetail, Namespaces, Reload, Schema, Status, paths,
+    Diff, Event, Happening, NamespaceDetail, Namespaces, Reload, Rotated, Schema, Status, paths,
 };
 use anetcon_core::netns::{NetnsName, ROOT};
 use axum::body::{Body, Bytes};
@@ -35,6 +35,7 @@ pub fn all(agent: Arc<Agent>) -> Router {
         .route(paths::DIFF, get(diff))
         .route(paths::WATCH, get(watch))
         .route(paths::RELOAD, post(reload))
+        .route(paths::ROTATE, post(rotate))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(BODY_SIZE))
@@ -88,14 +89,19 @@ async fn reload(
     State(agent): State<Arc<Agent>>,
     Extension(peer): Extension<Peer>,
 ) -> Answer<Reload> {
-    if !peer.may_write() {
-        let help = Some("call it as root");
-        return Err(Refused::new(StatusCode::FORBIDDEN, "only root may reload the agent", help));
-    }
+    only_root(peer, "only root may reload the agent")?;
     agent.reload().await.map(Json).map_err(|error| match error {
         ReloadError::Bad(text) => Refused::new(StatusCode::UNPROCESSABLE_ENTITY, text, None),
         ReloadError::Unavailable => Refused::unavailable(),
     })
+}
+
+async fn rotate(
+    State(agent): State<Arc<Agent>>,
+    Extension(peer): Extension<Peer>,
+) -> Answer<Rotated> {
+    only_root(peer, "only root may have files opened anew")?;
+    agent.rotate().await.map(Json).ok_or_else(Refused::unavailable)
 }
 
 async fn watch(State(agent): State<Arc<Agent>>) -> Response {
@@ -123,14 +129,21 @@ async fn next_line(events: &mut Receiver<Event>) -> Option<Bytes> {
     Some(line.into())
 }
 
+fn only_root(peer: Peer, otherwise: &str) -> Result<(), Refused> {
+    let help = Some("call it as root");
+    let refused = || Refused::new(StatusCode::FORBIDDEN, otherwise, help);
+    peer.may_write().then_some(()).ok_or_else(refused)
+}
+
 async fn unknown_path() -> Refused {
-    let help =
-        Some("the paths are /v1/status, /v1/namespaces[/NAME], /v1/diff, /v1/watch and /v1/reload");
+    let help = Some(
+        "the paths are /v1/status, /v1/namespaces[/NAME], /v1/diff, /v1/watch, /v1/reload and /v1/rotate",
+    );
     Refused::new(StatusCode::NOT_FOUND, "there is no such path", help)
 }
 
 async fn wrong_method() -> Refused {
-    let help = Some("reads are GET, /v1/reload is POST");
+    let help = Some("reads are GET, /v1/reload and /v1/rotate are POST");
     Refused::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take that method", help)
 }
 

@@ -1,0 +1,196 @@
+//! One namespace's connections on their way from the kernel to the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anetcon_api::NamespaceRecords;
+use anetcon_core::config::Config;
+use anetcon_core::netns::NetnsName;
+use anetcon_core::session::{Action, Event, Limits};
+use anetcon_host::{Conntrack, Filter, NetnsConnections};
+use anetcon_records::session::Origin;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+
+use super::Records;
+
+/// Events that are handed over at once. Then others get a turn.
+const BATCH: usize = 512;
+
+/// The pause after a failure.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// An event, and what it goes on record as.
+pub type Recorded = (Event, Action);
+
+/// What is put on record of a namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What the kernel is asked for.
+    pub filter: Filter,
+    /// What of that counts.
+    pub limits: Limits,
+}
+
+impl Wanted {
+    /// What a configuration says about a namespace.
+    pub fn new(config: &Config, name: &NetnsName) -> Self {
+        let filter = Filter { protocols: config.protocol_numbers(), end: config.records.end };
+        Self { filter, limits: Limits::new(config, name) }
+    }
+}
+
+/// The follower of a namespace, as long as this lives. When it is dropped, what waits in the kernel is read once more
+/// and the socket is closed.
+#[derive(Debug)]
+pub struct Following {
+    wanted: watch::Sender<Wanted>,
+}
+
+impl Following {
+    /// Whether it still reads. It ends by itself only if its socket broke.
+    pub fn is_alive(&self) -> bool {
+        !self.wanted.is_closed()
+    }
+
+    /// Records something else from now on.
+    pub fn change(&self, wanted: Wanted) {
+        self.wanted.send_if_modified(|current| {
+            let changed = *current != wanted;
+            *current = wanted;
+            changed
+        });
+    }
+}
+
+/// The task behind a [`Following`].
+pub(super) struct Follower {
+    name: NetnsName,
+    origin: Arc<Origin>,
+    records: Arc<Records>,
+    state: NamespaceRecords,
+    /// Open connections must be looked for: at the start, after an overrun, and when more is wanted.
+    look: bool,
+    _alive: mpsc::Sender<()>,
+}
+
+impl Follower {
+    pub(super) fn new(
+        name: NetnsName,
+        origin: Arc<Origin>,
+        records: Arc<Records>,
+        alive: mpsc::Sender<()>,
+    ) -> Self {
+        let state = NamespaceRecords { following: true, ..NamespaceRecords::default() };
+        Self { name, origin, records, state, look: true, _alive: alive }
+    }
+
+    pub(super) fn start(self, runtime: &Handle, conntrack: Conntrack, wanted: Wanted) -> Following {
+        let (sender, receiver) = watch::channel(wanted);
+        runtime.spawn(self.run(conntrack, receiver));
+        Following { wanted: sender }
+    }
+
+    async fn run(mut self, conntrack: Conntrack, mut wanted: watch::Receiver<Wanted>) {
+        self.publish();
+        let outcome = match NetnsConnections::adopt(self.name.clone(), conntrack) {
+            Ok(connections) => self.follow(connections, &mut wanted).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            let error = format!("{:#}", anyhow::Error::new(error));
+            tracing::error!(netns = %self.name, error, "connections are not put on record");
+            self.state.error = Some(error);
+        }
+        self.state.following = false;
+        self.publish();
+        self.records.remember(&self.state);
+    }
+
+    /// Until nobody wants it any more.
+    async fn follow(
+        &mut self,
+        mut connections: NetnsConnections,
+        wanted: &mut watch::Receiver<Wanted>,
+    ) -> Result<(), anetcon_host::Error> {
+        let mut limits = wanted.borrow_and_update().limits.clone();
+        loop {
+            if self.look {
+                self.look_around(&mut connections, &limits);
+            }
+            let mut batch = Vec::new();
+            let mut take = |event| sort(&limits, event, &mut batch);
+            tokio::select! {
+                drained = connections.events(BATCH, &mut take) => self.took(drained?, batch),
+                changed = wanted.changed() => {
+                    if changed.is_err() {
+                        return self.finish(&mut connections, &limits);
+                    }
+                    let now = wanted.borrow_and_update().clone();
+                    connections.refilter(&now.filter)?;
+                    limits = now.limits;
+                    self.look = true;
+                }
+                () = sleep(AGAIN), if self.look => {}
+            }
+        }
+    }
+
+    /// Everything that is open now. What is on record already is not written again.
+    fn look_around(&mut self, connections: &mut NetnsConnections, limits: &Limits) {
+        let mut batch = Vec::new();
+        let dumped = connections.dump(&mut |event| sort(limits, event, &mut batch));
+        self.records.push(&self.origin, batch);
+        match dumped {
+            Ok(dumped) => {
+                self.look = false;
+                self.state.overruns += u64::from(dumped.lost);
+                self.state.malformed += dumped.malformed;
+                self.state.error = None;
+            }
+            // Told once, in the status; it is tried again until it works.
+            Err(error) => self.state.error = Some(format!("{:#}", anyhow::Error::new(error))),
+        }
+        self.publish();
+    }
+
+    fn took(&mut self, drained: anetcon_host::Drained, batch: Vec<Recorded>) {
+        self.records.push(&self.origin, batch);
+        if drained.lost || drained.malformed > 0 {
+            self.look |= drained.lost;
+            self.state.overruns += u64::from(drained.lost);
+            self.state.malformed += drained.malformed;
+            self.publish();
+        }
+        if drained.lost {
+            tracing::warn!(netns = %self.name, "connections came faster than they could be read; those still open are put on record");
+        }
+    }
+
+    /// What waits in the kernel, before the socket is closed.
+    fn finish(
+        &mut self,
+        connections: &mut NetnsConnections,
+        limits: &Limits,
+    ) -> Result<(), anetcon_host::Error> {
+        loop {
+            let mut batch = Vec::new();
+            let drained = connections.drain(BATCH, &mut |event| sort(limits, event, &mut batch))?;
+            self.took(drained, batch);
+            if !drained.more {
+                return Ok(());
+            }
+        }
+    }
+
+    fn publish(&self) {
+        self.records.registry.set_records(&self.name, self.state.clone());
+    }
+}
+
+fn sort(limits: &Limits, event: Event, batch: &mut Vec<Recorded>) {
+    if let Some(action) = limits.action(&event.flow) {
+        batch.push((event, action));
+    }
+}

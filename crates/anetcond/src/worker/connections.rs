@@ -1,0 +1,57 @@
+//! The connections of a worker's namespace are put on record, elsewhere: here is only seen to it.
+
+use anetcon_api::NamespaceRecords;
+use anetcon_host::NetnsRules;
+
+use super::Worker;
+use crate::records::{Following, Wanted};
+
+impl Worker {
+    /// Sees to it that the connections are put on record, if they are to be. Rules come first: the kernel tracks
+    /// connections only where a rule asks for it.
+    pub(super) async fn follow(&mut self) {
+        let Some(cookie) = self.rules.as_ref().map(NetnsRules::cookie) else { return };
+        if !self.config.records.enabled {
+            self.following = None;
+            return;
+        }
+        let alive = |(of, following): &(_, Following)| *of == cookie && following.is_alive();
+        if self.following.as_ref().is_some_and(alive) {
+            return;
+        }
+        let wanted = Wanted::new(&self.config, &self.name);
+        let buffer = self.config.records.buffer;
+        match self.host.open_conntrack(&self.name, wanted.filter.clone(), buffer).await {
+            Ok(conntrack) => {
+                let following = self.records.follow(&self.name, cookie, conntrack, wanted);
+                self.following = following.map(|following| (cookie, following));
+            }
+            Err(error) => self.not_followed(error),
+        }
+    }
+
+    /// After a reload.
+    pub(super) fn follow_otherwise(&self) {
+        if let Some((_, following)) = &self.following {
+            following.change(Wanted::new(&self.config, &self.name));
+        }
+    }
+
+    /// It is tried again with every pass and sweep; rules and kernel lines do not depend on it.
+    fn not_followed(&mut self, error: anetcon_host::Error) {
+        self.following = None;
+        if error.is_gone() {
+            return;
+        }
+        let error = format!("{:#}", anyhow::Error::new(error));
+        let news = self
+            .registry
+            .namespace(&self.name)
+            .is_some_and(|known| known.records.error.as_ref() != Some(&error));
+        if news {
+            tracing::error!(netns = %self.name, error, "connections are not put on record");
+        }
+        let records = NamespaceRecords { error: Some(error), ..NamespaceRecords::default() };
+        self.registry.set_records(&self.name, records);
+    }
+}
