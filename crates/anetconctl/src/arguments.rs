@@ -10,7 +10,7 @@ use crate::commands::Command;
 const CODES: &str = "\
 Exit codes:
   0   fine
-  1   something is wrong: a namespace is not audited, or rules differ
+  1   something is wrong: a namespace is not audited, rules differ, or nothing was found
   2   wrong usage
   3   the agent is not running
   4   no permission, or it cannot be told

@@ -43,6 +43,24 @@ impl Context {
         configuration::load(self.named_configuration(), self.output.colored_stderr())
     }
 
+    /// The configuration if it can be had, else the defaults: for commands that only want to know where files are.
+    ///
+    /// # Errors
+    /// A configuration file that was named on the command line and cannot be read or is bad.
+    pub fn configuration_or_default(&self) -> Result<Config, Failure> {
+        match self.configuration() {
+            Err(failure) if self.common.config.is_none() => {
+                // The file in the usual place may be for root's eyes only, and a bad one is when this is needed, too.
+                self.output.note(&format!(
+                    "anetconctl: the configuration cannot be used, so the usual places are searched: {:#}",
+                    failure.error
+                ));
+                Ok(Config::default())
+            }
+            result => result,
+        }
+    }
+
     /// A client of the agent's socket: the one named by `--socket`, else the configuration's.
     ///
     /// # Errors

@@ -8,13 +8,15 @@ use anyhow::anyhow;
 
 use crate::view;
 
-/// How a command ended. Wrong usage is 2, which clap returns.
+/// How a command ended. Wrong usage that clap sees is 2, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// All is well.
     Fine = 0,
-    /// A namespace is not audited, or rules differ from what is wanted.
+    /// A namespace is not audited, rules differ from what is wanted, or nothing was found.
     Wrong = 1,
+    /// An argument is not understood.
+    Usage = 2,
     /// Nobody listens at the control socket (the LSB's code for a service that is not running).
     NotRunning = 3,
     /// No permission, or no answer that tells (the LSB's "status unknown").

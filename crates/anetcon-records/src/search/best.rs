@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
+use serde_json::Value;
+
 use super::kernel::KernelLine;
 use super::query::Fit;
 use crate::session::SessionRecord;
@@ -37,6 +39,23 @@ impl Hit {
             Some(kernel) => Some(Answer::Kernel(kernel)),
             None => serde_json::from_str(&self.line).ok().map(|r| Answer::Session(Box::new(r))),
         }
+    }
+
+    /// The line as JSON with `anetcon.rank` added: 1 is the best. A kernel log line becomes an object that holds it.
+    pub fn ranked(&self, rank: u64) -> String {
+        const PLACE: &str = "\"anetcon\":{";
+        if let Some(kernel) = &self.kernel {
+            return kernel.to_json(&self.line, rank).to_string();
+        }
+        // As we write it, the record stays as it is, byte for byte; a quote inside a string has a backslash before it.
+        if let Some((before, after)) = self.line.split_once(PLACE) {
+            return format!("{before}{PLACE}\"rank\":{rank},{after}");
+        }
+        let mut record: Value = serde_json::from_str(&self.line).unwrap_or_default();
+        if let Some(anetcon) = record.get_mut("anetcon").and_then(Value::as_object_mut) {
+            anetcon.insert("rank".into(), rank.into());
+        }
+        record.to_string()
     }
 
     fn key(&self) -> u64 {

@@ -8,10 +8,12 @@ use std::net::IpAddr;
 
 use anetcon_core::hashfile::HashFile;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use super::address::Asked;
 use super::files::{Content, kernel_time};
 use super::query::{Fit, Query, Role};
+use crate::session::record::Micros;
 
 /// What a line tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +52,7 @@ impl KernelLine {
             content,
             tag,
             namespace,
-            transport: field("PROTO")?.to_ascii_lowercase(),
+            transport: transport(field("PROTO")?),
             source: (field("SRC")?.parse().ok()?, port("SPT")),
             destination: (field("DST")?.parse().ok()?, port("DPT")),
         })
@@ -66,6 +68,33 @@ impl KernelLine {
         let role = self.role(query).filter(|_| wanted)?;
         let apart = query.span.at.map(|at| self.time.duration_since(at));
         Some(Fit { role, peer_unknown: false, apart, time: self.time })
+    }
+
+    /// What it tells under the names that session records have, with the line itself.
+    pub(crate) fn to_json(&self, line: &str, rank: u64) -> Value {
+        let end = |(ip, port): (IpAddr, Option<u16>)| match port {
+            Some(port) => json!({"ip": ip, "port": port}),
+            None => json!({"ip": ip}),
+        };
+        let kind = match self.content {
+            Content::KernelFloat => "float",
+            Content::KernelNat | Content::Sessions => "nat",
+        };
+        let mut anetcon = json!({"rank": rank});
+        for (key, value) in [("namespace", &self.namespace), ("tag", &self.tag)] {
+            if let (Some(value), Some(fields)) = (value, anetcon.as_object_mut()) {
+                fields.insert(key.into(), value.as_str().into());
+            }
+        }
+        json!({
+            "@timestamp": Micros(self.time),
+            "event": {"provider": "kernel", "action": kind},
+            "network": {"transport": self.transport},
+            "source": end(self.source),
+            "destination": end(self.destination),
+            "anetcon": anetcon,
+            "message": line,
+        })
     }
 
     fn role(&self, query: &Query) -> Option<Role> {
@@ -90,6 +119,14 @@ impl KernelLine {
             Content::Sessions => false,
         };
         (kept && same_family).then_some(Role::KernelPort)
+    }
+}
+
+/// The kernel's name of a protocol as records have it.
+fn transport(name: &str) -> String {
+    match name {
+        "ICMPv6" => "ipv6-icmp".to_owned(),
+        other => other.to_ascii_lowercase(),
     }
 }
 

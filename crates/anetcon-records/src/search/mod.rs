@@ -5,6 +5,7 @@
 //! files: every thread has one buffer, and only the best answers are kept. Needs no agent.
 
 pub mod address;
+mod arguments;
 mod best;
 mod blocks;
 mod files;
@@ -16,7 +17,8 @@ mod scan;
 mod sources;
 pub mod time;
 
-pub use address::Asked;
+pub use address::{Asked, endpoint};
+pub use arguments::{namespace, transport};
 pub use best::{Answer, Hit};
 pub use files::{Content, Packing};
 pub use kernel::KernelLine;
@@ -24,4 +26,4 @@ pub use query::{Fit, Query, Role, Span};
 pub use refused::Refused;
 pub use scan::{Damage, FileReport, Found, search};
 pub use sources::Sources;
-pub use time::Moment;
+pub use time::{Moment, length};

@@ -72,6 +72,13 @@ pub struct Fit {
 }
 
 impl Span {
+    /// So long before and after a time.
+    pub fn around(at: Timestamp, window: SignedDuration) -> Self {
+        let from = at.checked_sub(window).unwrap_or(Timestamp::MIN);
+        let to = at.checked_add(window).unwrap_or(Timestamp::MAX);
+        Self { from: Some(from), to: Some(to), at: Some(at) }
+    }
+
     /// Whether a time lies in it.
     pub fn holds(&self, time: Timestamp) -> bool {
         self.from.is_none_or(|from| from <= time) && self.to.is_none_or(|to| time <= to)

@@ -24,7 +24,8 @@ impl Refused {
         Self { text: text.to_owned(), part, message: message.to_string(), help: None }
     }
 
-    pub(crate) fn whole(text: &str, message: impl fmt::Display) -> Self {
+    /// All of it is wrong.
+    pub fn whole(text: &str, message: impl fmt::Display) -> Self {
         Self::new(text, 0..text.len(), message)
     }
 

@@ -11,9 +11,11 @@ mod diff;
 mod list;
 mod purge;
 mod reload;
+mod rotate;
 mod show;
 mod status;
 mod watch;
+mod who;
 
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
@@ -23,7 +25,9 @@ pub enum Command {
     Show(show::Arguments),
     Check(check::Arguments),
     Diff(diff::Arguments),
+    Who(who::Arguments),
     Reload(reload::Arguments),
+    Rotate(rotate::Arguments),
     Watch(watch::Arguments),
     Purge(purge::Arguments),
     Completion(completion::Arguments),
@@ -41,7 +45,9 @@ impl Command {
             Self::Show(arguments) => show::run(context, arguments),
             Self::Check(arguments) => check::run(context, arguments),
             Self::Diff(arguments) => diff::run(context, arguments),
+            Self::Who(arguments) => who::run(context, arguments),
             Self::Reload(_) => reload::run(context),
+            Self::Rotate(_) => rotate::run(context),
             Self::Watch(_) => watch::run(context),
             Self::Purge(arguments) => purge::run(context, arguments),
             Self::Completion(arguments) => completion::run(context, arguments),

@@ -11,12 +11,14 @@ mod event;
 mod list;
 mod purge;
 mod reload;
+mod rotate;
 mod show;
 mod status;
 mod style;
 #[cfg(test)]
 mod tests;
 mod time;
+mod who;
 
 pub use self::check::{Bad, Good, Refused, good};
 pub use self::clean::lines as clean_lines;
@@ -26,8 +28,10 @@ pub use self::event::event;
 pub use self::list::list;
 pub use self::purge::{Purged, PurgedNamespace, purge};
 pub use self::reload::reload;
+pub use self::rotate::rotate;
 pub use self::show::{holds, show};
 pub use self::status::{brief, status};
+pub use self::who::{damage, local_time, nothing, refused, who};
 
 use self::style::{BAD, BOLD, paint};
 
