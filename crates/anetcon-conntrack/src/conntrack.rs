@@ -3,22 +3,17 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use anetcon_core::session::Event;
-use anetcon_netlink::message::{Message, Request, flag, kind, messages};
-use anetcon_netlink::{Malformed, array};
-use nix::errno::Errno;
+use anetcon_netlink::message::messages;
 
-use crate::decode::{self, SUBSYSTEM};
+use crate::decode;
+use crate::dump::{Dump, Dumped};
 use crate::error::Error;
 use crate::filter::Filter;
 use crate::socket::{Received, Socket};
 
-/// How often a dump is begun anew when it was interrupted.
-const ATTEMPTS: u32 = 8;
 /// Room for an event; one has some 250 bytes, and under 1 KiB with all that the kernel could put in. Small, because it
 /// is made anew for each [`Conntrack::drain`]: kept for each of thousands of sockets it would be much memory.
 const EVENT: usize = 8 << 10;
-/// Larger than any part of a dump: the kernel fills up to 32 KiB at once.
-const PART: usize = 64 << 10;
 
 /// A socket that receives the events of one namespace's connections.
 ///
@@ -38,15 +33,6 @@ pub struct Drained {
     /// has been read, and says so only once. So drain on while there is `more`, and then [`Conntrack::dump`].
     pub lost: bool,
     /// How many messages were not understood. A dump would not help: they are told of to be counted.
-    pub malformed: u64,
-}
-
-/// How a [`Conntrack::dump`] went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Dumped {
-    /// Events were lost before or meanwhile. Nothing is left to do: the dump was made after that.
-    pub lost: bool,
-    /// As in [`Drained`].
     pub malformed: u64,
 }
 
@@ -108,79 +94,12 @@ impl Conntrack {
     /// [`Error::Interrupted`] if others kept it from being complete, [`Error::Refused`], [`Error::Unanswered`], and
     /// [`Error::Socket`]. What was handed over is true nevertheless.
     pub fn dump(&mut self, take: &mut impl FnMut(Event)) -> Result<Dumped, Error> {
-        let mut dumped = Dumped::default();
-        let mut buffer = vec![0; PART];
-        for _ in 0..ATTEMPTS {
-            self.empty(&mut buffer, &mut dumped, take)?;
-            if self.attempt(&mut buffer, &mut dumped, take)? {
-                return Ok(dumped);
-            }
-        }
-        Err(Error::Interrupted { attempts: ATTEMPTS })
-    }
-
-    /// Reads all that waits. Only an empty queue makes the kernel queue events again after some were lost, and only
-    /// a dump that was read to its end lets another begin.
-    fn empty(
-        &self,
-        buffer: &mut [u8],
-        dumped: &mut Dumped,
-        take: &mut impl FnMut(Event),
-    ) -> Result<(), Error> {
-        loop {
-            match self.socket.receive(buffer)? {
-                Received::Datagram(datagram) => dumped.malformed += pass(datagram, take),
-                Received::Lost => dumped.lost = true,
-                Received::Nothing => return Ok(()),
-            }
-        }
-    }
-
-    /// One dump; false if it was interrupted. The kernel answers inside the request, and goes on inside each read.
-    fn attempt(
-        &mut self,
-        buffer: &mut [u8],
-        dumped: &mut Dumped,
-        take: &mut impl FnMut(Event),
-    ) -> Result<bool, Error> {
-        let request = self.request()?;
-        self.socket.send(&request)?;
-        let mut whole = true;
-        loop {
-            let datagram = match self.socket.receive(buffer)? {
-                Received::Datagram(datagram) => datagram,
-                Received::Lost => {
-                    dumped.lost = true;
-                    return Ok(false);
-                }
-                Received::Nothing => return Err(Error::Unanswered),
-            };
-            dumped.malformed += pass(datagram, take);
-            for message in messages(datagram).flatten() {
-                whole &= message.flags & flag::DUMP_INTR == 0;
-                if message.sequence == self.sequence && ended(&message)? {
-                    return Ok(whole);
-                }
-            }
-        }
-    }
-
-    /// `IPCTNL_MSG_CT_GET` of both address families, with a number of its own: events have number 0.
-    fn request(&mut self) -> Result<Vec<u8>, Error> {
-        self.sequence = self.sequence.wrapping_add(1).max(1);
-        let request = Request {
-            subsystem: SUBSYSTEM,
-            number: decode::kind::GET,
-            family: 0,
-            flags: flag::DUMP,
-            sequence: self.sequence,
-        };
-        Ok(request.with(&[]).ok_or(Malformed("request"))?)
+        Dump { socket: &self.socket, sequence: &mut self.sequence, take }.run()
     }
 }
 
 /// Hands over what the messages of a datagram tell of; returns how many were not understood.
-fn pass(datagram: &[u8], take: &mut impl FnMut(Event)) -> u64 {
+pub(crate) fn pass(datagram: &[u8], take: &mut impl FnMut(Event)) -> u64 {
     let mut malformed = 0;
     for message in messages(datagram) {
         match message.and_then(|message| decode::event(&message)) {
@@ -189,18 +108,6 @@ fn pass(datagram: &[u8], take: &mut impl FnMut(Event)) -> u64 {
         }
     }
     malformed
-}
-
-/// Whether this is the end of the dump, which carries its outcome.
-fn ended(message: &Message<'_>) -> Result<bool, Error> {
-    if message.kind != kind::DONE && message.kind != kind::ERROR {
-        return Ok(false);
-    }
-    let code = message.payload.get(..4).and_then(array).map(i32::from_ne_bytes);
-    match code.ok_or(Malformed("end of a dump"))? {
-        0 => Ok(true),
-        code => Err(Error::Refused { errno: Errno::from_raw(code.saturating_neg()) }),
-    }
 }
 
 impl AsFd for Conntrack {

@@ -7,12 +7,14 @@
 
 mod conntrack;
 mod decode;
+mod dump;
 mod error;
 mod filter;
 mod socket;
 
 pub use anetcon_core::session::Event;
 
-pub use crate::conntrack::{Conntrack, Drained, Dumped};
+pub use crate::conntrack::{Conntrack, Drained};
+pub use crate::dump::Dumped;
 pub use crate::error::Error;
 pub use crate::filter::Filter;

@@ -235,6 +235,45 @@ fn a_dump_right_after_an_overrun_is_enough() {
     assert!(tells_of(&events(&mut conntrack, 1)[0], &next));
 }
 
+/// New connections, made while a dump is being read, fill the tiny buffer.
+#[test]
+fn a_dump_during_which_events_are_lost_is_begun_again() {
+    let router = router("ct-again");
+    let mut conntrack = router.netns.run(|| Conntrack::open(&filter(&[TCP]), 2048)).unwrap();
+    let out = router.outgoing(Family::V4);
+    let mut connections = out.connect_many(300);
+    while conntrack.drain(1000, &mut |_| ()).unwrap().lost {}
+    let (mut found, mut late) = (Vec::new(), Vec::new());
+    let dumped = conntrack.dump(&mut |event| {
+        if late.is_empty() {
+            late = out.connect_many(50);
+        }
+        found.push(event);
+    });
+    assert!(dumped.unwrap().lost);
+    connections.append(&mut late);
+    for connection in &connections {
+        let seen = |event: &Event| event.kind == EventKind::Seen && tells_of(event, connection);
+        assert!(found.iter().any(seen), "{connection:?}");
+    }
+}
+
+#[test]
+fn a_dump_that_is_always_interrupted_ends() {
+    let router = router("ct-ends");
+    let mut conntrack = router.netns.run(|| Conntrack::open(&filter(&[TCP]), 2048)).unwrap();
+    let out = router.outgoing(Family::V4);
+    let first = out.connect();
+    let error = conntrack
+        .dump(&mut |event| {
+            if event.kind == EventKind::Seen && tells_of(&event, &first) {
+                out.connect_many(20);
+            }
+        })
+        .unwrap_err();
+    assert!(matches!(error, Error::Interrupted { .. }) && error.retry(), "{error:?}");
+}
+
 #[test]
 fn the_end_is_told_with_what_passed_and_when() {
     let router = router("ct-end");
