@@ -9,19 +9,17 @@ use anetcon_netlink::Malformed;
 use anetcon_netlink::attribute::{Attribute, attributes};
 use anetcon_netlink::message::{Message, flag};
 
-/// `NFNL_SUBSYS_CTNETLINK`.
-pub(crate) const SUBSYSTEM: u8 = 1;
 /// `NLM_F_CREATE`: tells a new connection from an update of one.
 const CREATE: u16 = 0x400;
 
-/// Message types.
+/// Message types: `NFNL_SUBSYS_CTNETLINK` (1) in the upper byte.
 pub(crate) mod kind {
-    /// `IPCTNL_MSG_CT_GET`, in its subsystem.
-    pub(crate) const GET: u8 = 1;
     /// `IPCTNL_MSG_CT_NEW`.
-    pub(crate) const NEW: u16 = (super::SUBSYSTEM as u16) << 8;
+    pub(crate) const NEW: u16 = 0x0100;
+    /// `IPCTNL_MSG_CT_GET`.
+    pub(crate) const GET: u16 = 0x0101;
     /// `IPCTNL_MSG_CT_DELETE`.
-    pub(crate) const DELETE: u16 = NEW | 2;
+    pub(crate) const DELETE: u16 = 0x0102;
 }
 
 /// Attributes.

@@ -9,7 +9,7 @@ use anetcon_netlink::{Malformed, array};
 use nix::errno::Errno;
 
 use crate::conntrack::pass;
-use crate::decode::{self, SUBSYSTEM};
+use crate::decode;
 use crate::error::Error;
 use crate::socket::{Received, Socket};
 
@@ -87,8 +87,7 @@ impl<T: FnMut(Event)> Dump<'_, T> {
     fn request(&mut self) -> Result<Vec<u8>, Error> {
         *self.sequence = self.sequence.wrapping_add(1).max(1);
         let request = Request {
-            subsystem: SUBSYSTEM,
-            number: decode::kind::GET,
+            kind: decode::kind::GET,
             family: 0,
             flags: flag::DUMP,
             sequence: *self.sequence,

@@ -23,10 +23,15 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// The number of a message of this subsystem (`NFNL_SUBSYS_*`); `None` for others and control messages.
-    pub fn of(&self, subsystem: u8) -> Option<u8> {
-        let [of, number] = self.kind.to_be_bytes();
-        (of == subsystem).then_some(number)
+    /// Reads one message with nothing behind it. `None` if it is shorter than its header.
+    pub fn read(bytes: &'a [u8]) -> Option<Self> {
+        Some(Self {
+            kind: u16::from_ne_bytes(array(bytes.get(4..6)?)?),
+            flags: u16::from_ne_bytes(array(bytes.get(6..8)?)?),
+            sequence: u32::from_ne_bytes(array(bytes.get(8..12)?)?),
+            portid: u32::from_ne_bytes(array(bytes.get(12..HEADER)?)?),
+            payload: bytes.get(HEADER..)?,
+        })
     }
 
     /// The family and the attributes of a netfilter message.
@@ -66,13 +71,7 @@ impl<'a> Iterator for Messages<'a> {
 
 fn split_first(datagram: &[u8]) -> Option<(Message<'_>, &[u8])> {
     let length = usize::try_from(u32::from_ne_bytes(array(datagram.get(..4)?)?)).ok()?;
-    let message = Message {
-        kind: u16::from_ne_bytes(array(datagram.get(4..6)?)?),
-        flags: u16::from_ne_bytes(array(datagram.get(6..8)?)?),
-        sequence: u32::from_ne_bytes(array(datagram.get(8..12)?)?),
-        portid: u32::from_ne_bytes(array(datagram.get(12..HEADER)?)?),
-        payload: datagram.get(HEADER..length)?,
-    };
+    let message = Message::read(datagram.get(..length)?)?;
     // The kernel pads every message, so a missing padding means a cut datagram.
     let rest = datagram.get(length.checked_next_multiple_of(4)?..)?;
     Some((message, rest))
@@ -81,10 +80,8 @@ fn split_first(datagram: &[u8]) -> Option<(Message<'_>, &[u8])> {
 /// The head of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Request {
-    /// `NFNL_SUBSYS_*`.
-    pub subsystem: u8,
-    /// The message's number in it.
-    pub number: u8,
+    /// `nlmsg_type`: the subsystem (`NFNL_SUBSYS_*`) in the upper byte, the message's number in it in the lower.
+    pub kind: u16,
     /// `NFPROTO_*`, or 0 for all.
     pub family: u8,
     /// [`flag`], besides [`flag::REQUEST`].
@@ -102,7 +99,7 @@ impl Request {
             attribute::push(&mut bytes, *kind, data)?;
         }
         let length = u32::try_from(bytes.len()).ok()?.to_ne_bytes();
-        let kind = u16::from_be_bytes([self.subsystem, self.number]).to_ne_bytes();
+        let kind = self.kind.to_ne_bytes();
         let flags = (self.flags | flag::REQUEST).to_ne_bytes();
         let header = [&length[..], &kind, &flags, &self.sequence.to_ne_bytes(), &[0; 4]].concat();
         bytes.splice(..HEADER, header);
@@ -134,4 +131,60 @@ pub mod flag {
     pub const ACK_TLVS: u16 = 0x200;
     /// `NLM_F_ROOT | NLM_F_MATCH`.
     pub const DUMP: u16 = 0x300;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST_TABLES: Request = Request { kind: 0x0a01, family: 1, flags: flag::ACK, sequence: 7 };
+
+    #[test]
+    fn a_request_is_what_the_kernel_reads() {
+        let bytes = LIST_TABLES.with(&[(1, b"anetcon\0")]).unwrap();
+        let expected = [
+            &32u32.to_ne_bytes()[..], // length: header 16, nfgenmsg 4, attribute 4 + 8
+            &0x0a01u16.to_ne_bytes(), // subsystem 10, NFT_MSG_GETTABLE
+            &0x0005u16.to_ne_bytes(), // REQUEST | ACK
+            &7u32.to_ne_bytes(),      // sequence
+            &[0; 4],                  // port: the kernel's
+            &[1, 0, 0, 0],            // family inet, version 0, resource 0
+            &12u16.to_ne_bytes(),     // attribute length
+            &1u16.to_ne_bytes(),      // NFTA_TABLE_NAME
+            b"anetcon\0",
+        ]
+        .concat();
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn a_datagram_is_split_into_its_messages() {
+        // The first one's attribute, and so the message, has 1 byte of padding.
+        let first = LIST_TABLES.with(&[(1, b"abc")]).unwrap();
+        let second = Request { sequence: 8, ..LIST_TABLES }.with(&[]).unwrap();
+        let datagram = [first, second].concat();
+        let found: Vec<Message<'_>> = messages(&datagram).collect::<Result<_, _>>().unwrap();
+        assert_eq!(found.len(), 2);
+        assert_eq!([found[0].sequence, found[1].sequence], [7, 8]);
+        assert_eq!((found[0].kind, found[0].flags), (0x0a01, flag::REQUEST | flag::ACK));
+        assert_eq!(found[0].body(), Ok((1, &[7, 0, 1, 0, b'a', b'b', b'c', 0][..])));
+        assert_eq!(found[1].body(), Ok((1, &[][..])));
+    }
+
+    #[test]
+    fn a_cut_datagram_is_malformed() {
+        let whole = LIST_TABLES.with(&[(1, b"abc")]).unwrap();
+        for length in 1..whole.len() {
+            let read: Result<Vec<_>, _> = messages(&whole[..length]).collect();
+            assert_eq!(read, Err(Malformed("message")), "{length}");
+        }
+        let read: Vec<_> = messages(&[whole, vec![0; 8]].concat()).map(|m| m.is_ok()).collect();
+        assert_eq!(read, [true, false], "what came before stays");
+    }
+
+    #[test]
+    fn an_attribute_that_is_too_long_makes_no_request() {
+        assert!(LIST_TABLES.with(&[(1, &[0; 0xfffb])]).is_some());
+        assert_eq!(LIST_TABLES.with(&[(1, &[0; 0xfffc])]), None);
+    }
 }

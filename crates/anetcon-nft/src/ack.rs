@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 
+use anetcon_netlink::attribute::{Fields, text};
+use anetcon_netlink::{Malformed, array};
 use nix::errno::Errno;
 
-use crate::attribute::{Fields, Malformed, array, text};
 use crate::error::Error;
 use crate::message::{GENERIC, HEADER, Message, flag, kind};
 

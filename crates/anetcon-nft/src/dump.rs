@@ -9,9 +9,9 @@
 
 use anetcon_core::observed::{Observed, RuleCounter};
 use anetcon_core::table::{Chain, Set, Table};
+use anetcon_netlink::Malformed;
 use nix::errno::Errno;
 
-use crate::attribute::Malformed;
 use crate::batch;
 use crate::decode::{self, DumpedRule};
 use crate::error::Error;

@@ -1,9 +1,8 @@
 //! What can go wrong between us and nf_tables, and whether trying again is worth it.
 
+use anetcon_netlink::Malformed;
 use nix::errno::Errno;
 use thiserror::Error;
-
-use crate::attribute::Malformed;
 
 /// Why the kernel's tables could not be read or changed.
 #[derive(Debug, Error)]

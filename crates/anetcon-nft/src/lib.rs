@@ -8,7 +8,6 @@
 #![deny(unsafe_code)]
 
 mod ack;
-mod attribute;
 mod batch;
 mod decode;
 mod dump;
@@ -23,7 +22,7 @@ mod socket;
 mod transaction;
 mod word;
 
-pub use attribute::Malformed;
+pub use anetcon_netlink::Malformed;
 pub use error::Error;
 pub use monitor::{Author, Changes, Monitor};
 pub use netlink::PortId;

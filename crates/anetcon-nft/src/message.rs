@@ -1,43 +1,15 @@
-//! Netlink messages of the nf_tables subsystem as bytes: splitting what was received, building requests.
+//! Netlink messages of the nf_tables subsystem: splitting what was received, building requests.
 //!
 //! Pure: sockets are in `netlink`, the meaning of the attributes in `decode`.
 
+use anetcon_netlink::Malformed;
+use anetcon_netlink::message::Request;
+pub(crate) use anetcon_netlink::message::{GENERIC, HEADER, Message, flag};
 use mnl::NlMessages;
 
-use crate::attribute::{self, Malformed, array};
-
-/// `NLMSG_HDRLEN`.
-pub(crate) const HEADER: usize = 16;
-/// `struct nfgenmsg`: family, version, resource id.
-pub(crate) const GENERIC: usize = 4;
-
-/// The parts of one received message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Message<'a> {
-    /// `nlmsg_type`.
-    pub(crate) kind: u16,
-    /// `nlmsg_flags`.
-    pub(crate) flags: u16,
-    /// `nlmsg_seq`.
-    pub(crate) sequence: u32,
-    /// `nlmsg_pid`: the port of the socket whose request this answers or whose change this reports.
-    pub(crate) portid: u32,
-    /// What follows the header.
-    pub(crate) payload: &'a [u8],
-}
-
-impl<'a> Message<'a> {
-    /// The number of an nf_tables message (`NFT_MSG_*`); `None` for other subsystems and control messages.
-    pub(crate) fn nf_tables(&self) -> Option<u16> {
-        (self.kind >> 8 == kind::SUBSYSTEM).then_some(self.kind & 0xff)
-    }
-
-    /// The family and the attributes of an nf_tables message.
-    pub(crate) fn body(&self) -> Result<(u8, &'a [u8]), Malformed> {
-        let family = self.payload.first().ok_or(Malformed("nf_tables header"))?;
-        let attributes = self.payload.get(GENERIC..).ok_or(Malformed("nf_tables header"))?;
-        Ok((*family, attributes))
-    }
+/// The number of an nf_tables message (`NFT_MSG_*`); `None` for other subsystems and control messages.
+pub(crate) fn nf_tables(message: &Message<'_>) -> Option<u16> {
+    (message.kind >> 8 == kind::SUBSYSTEM).then_some(message.kind & 0xff)
 }
 
 /// Splits a datagram. The bytes must start aligned to 4, as [`Buffer`](crate::ffi::Buffer) does.
@@ -51,20 +23,10 @@ pub(crate) fn split(datagram: &[u8]) -> Result<Vec<Message<'_>>, Malformed> {
     for bytes in NlMessages::new(datagram) {
         let bytes = bytes.map_err(|_| Malformed("message"))?;
         used += bytes.len().next_multiple_of(4);
-        messages.push(message(bytes).ok_or(Malformed("message"))?);
+        messages.push(Message::read(bytes).ok_or(Malformed("message"))?);
     }
     // The iterator leaves out a rest that is shorter than a header.
     if used == datagram.len() { Ok(messages) } else { Err(Malformed("datagram")) }
-}
-
-fn message(bytes: &[u8]) -> Option<Message<'_>> {
-    Some(Message {
-        kind: u16::from_ne_bytes(array(bytes.get(4..6)?)?),
-        flags: u16::from_ne_bytes(array(bytes.get(6..8)?)?),
-        sequence: u32::from_ne_bytes(array(bytes.get(8..12)?)?),
-        portid: u32::from_ne_bytes(array(bytes.get(12..16)?)?),
-        payload: bytes.get(HEADER..)?,
-    })
 }
 
 /// A request: message number, flags, and attributes. `None` where an attribute is too long.
@@ -74,23 +36,15 @@ pub(crate) fn request(
     sequence: u32,
     attributes: &[(u16, &[u8])],
 ) -> Option<Vec<u8>> {
-    let mut bytes = vec![0; HEADER];
-    bytes.extend_from_slice(&[anetcon_core::expr::kernel::NFPROTO_INET, 0, 0, 0]);
-    for (kind, data) in attributes {
-        attribute::push(&mut bytes, *kind, data)?;
-    }
-    let length = u32::try_from(bytes.len()).ok()?.to_ne_bytes();
-    let kind = (kind::SUBSYSTEM << 8 | number).to_ne_bytes();
-    let flags = (flags | flag::REQUEST).to_ne_bytes();
-    let header = [&length[..], &kind, &flags, &sequence.to_ne_bytes(), &[0; 4]].concat();
-    bytes.splice(..HEADER, header);
-    Some(bytes)
+    let family = anetcon_core::expr::kernel::NFPROTO_INET;
+    let kind = kind::SUBSYSTEM << 8 | number;
+    Request { kind, family, flags, sequence }.with(attributes)
 }
 
-/// Message numbers: linux/netlink.h and linux/netfilter/nf_tables.h.
+/// Message numbers: linux/netfilter/nf_tables.h.
 pub(crate) mod kind {
-    pub(crate) const ERROR: u16 = 2;
-    pub(crate) const DONE: u16 = 3;
+    pub(crate) use anetcon_netlink::message::kind::{DONE, ERROR};
+
     /// `NFNL_SUBSYS_NFTABLES`.
     pub(crate) const SUBSYSTEM: u16 = 10;
     pub(crate) const NEWTABLE: u16 = 0;
@@ -106,20 +60,6 @@ pub(crate) mod kind {
     pub(crate) const GETSETELEM: u16 = 13;
     pub(crate) const NEWGEN: u16 = 15;
     pub(crate) const GETGEN: u16 = 16;
-}
-
-/// Message flags of linux/netlink.h.
-pub(crate) mod flag {
-    pub(crate) const REQUEST: u16 = 0x1;
-    pub(crate) const ACK: u16 = 0x4;
-    /// Of an answer: the dump was interrupted by a change and may be inconsistent.
-    pub(crate) const DUMP_INTR: u16 = 0x10;
-    /// Of an error: the request is not echoed behind the header.
-    pub(crate) const CAPPED: u16 = 0x100;
-    /// Of an error: attributes follow (`NETLINK_EXT_ACK`).
-    pub(crate) const ACK_TLVS: u16 = 0x200;
-    /// `NLM_F_ROOT | NLM_F_MATCH`.
-    pub(crate) const DUMP: u16 = 0x300;
 }
 
 #[cfg(test)]
@@ -144,7 +84,7 @@ mod tests {
         assert_eq!(bytes, expected);
         let messages = split(&bytes).unwrap();
         assert_eq!(messages.len(), 1);
-        assert_eq!(messages.first().and_then(Message::nf_tables), Some(kind::GETTABLE));
+        assert_eq!(messages.first().and_then(nf_tables), Some(kind::GETTABLE));
     }
 
     /// mnl's iterator would reach for padding that is not there.

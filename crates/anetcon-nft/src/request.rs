@@ -1,13 +1,13 @@
 //! One request or batch at a time, and all of its answer: where it ends, and what makes it void.
 
+use anetcon_netlink::{Malformed, array};
 use nix::errno::Errno;
 
 use crate::ack;
-use crate::attribute::{Malformed, array};
 use crate::batch::Outgoing;
 use crate::error::Error;
 use crate::ffi::Buffer;
-use crate::message::{self, Message, flag, kind};
+use crate::message::{self, Message, flag, kind, nf_tables};
 use crate::netlink::Socket;
 
 /// Requests over a socket, one after the other.
@@ -119,7 +119,7 @@ fn end(
             None => Ok(true),
         },
         kind::DONE => done(message, request).map(|()| true),
-        _ if message.nf_tables() == Some(answer) => {
+        _ if nf_tables(message) == Some(answer) => {
             message.body().and_then(|(_, attributes)| take(attributes)).map_err(malformed)?;
             Ok(false)
         }

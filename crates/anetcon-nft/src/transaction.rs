@@ -1,11 +1,11 @@
 //! Events grouped into transactions: which of them touched our table, and who made them. Pure.
 
-use crate::attribute::Malformed;
 use crate::decode;
-use crate::message::{Message, kind};
+use crate::message::{Message, kind, nf_tables};
 use crate::monitor::{Author, Changes};
 use crate::netlink::PortId;
 use anetcon_core::expr::kernel::NFPROTO_INET;
+use anetcon_netlink::Malformed;
 
 /// The last message number of linux/netfilter/nf_tables.h (`NFT_MSG_GETSETELEM_RESET`, kernel 6.5).
 const LAST_KNOWN: u16 = 33;
@@ -29,7 +29,7 @@ impl Transaction {
         own: PortId,
         changes: &mut Changes,
     ) -> Result<(), Malformed> {
-        let number = message.nf_tables().filter(|&number| number <= LAST_KNOWN);
+        let number = nf_tables(message).filter(|&number| number <= LAST_KNOWN);
         let number = number.ok_or(Malformed("event"))?;
         let (family, attributes) = message.body()?;
         if number == kind::NEWGEN {
@@ -74,7 +74,7 @@ impl Transaction {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::attribute::push;
+    use anetcon_netlink::attribute::push;
 
     const OWN: PortId = PortId(7);
     const FOREIGN: u32 = 99;

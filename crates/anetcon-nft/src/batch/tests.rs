@@ -2,11 +2,11 @@
 
 use anetcon_core::expr::{Expr, REG_1};
 use anetcon_core::table::BaseChain;
+use anetcon_netlink::attribute::Fields;
 
 use super::*;
-use crate::attribute::Fields;
 use crate::decode;
-use crate::message::{Message, split};
+use crate::message::{Message, nf_tables, split};
 
 fn element(key: [u8; 4], interval_end: bool) -> Element {
     Element { key: key.to_vec(), interval_end, foreign: false }
@@ -41,14 +41,14 @@ fn check(outgoing: &Outgoing, check: impl Fn(&[Message<'_>])) {
     let bytes = outgoing.batch.iter().collect::<Vec<_>>().concat();
     let messages = split(&bytes).unwrap();
     let ours: Vec<_> =
-        messages.into_iter().filter(|message| message.nf_tables().is_some()).collect();
+        messages.into_iter().filter(|message| nf_tables(message).is_some()).collect();
     check(&ours);
 }
 
 #[test]
 fn a_replacement_is_add_delete_add_and_then_the_parts() {
     check(&replace(&wanted(), Some(1)).unwrap(), |messages| {
-        let numbers: Vec<_> = messages.iter().filter_map(Message::nf_tables).collect();
+        let numbers: Vec<_> = messages.iter().filter_map(nf_tables).collect();
         // NEWTABLE, DELTABLE, NEWTABLE, NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE.
         assert_eq!(numbers, [0, 2, 0, 9, 12, 3, 6]);
         let flags = |at: usize| decode::table(messages[at].body().unwrap().1).unwrap().1;
@@ -160,7 +160,7 @@ fn many_elements_are_several_messages() {
     check(&replace(&table, None).unwrap(), |messages| {
         let lengths: Vec<_> = messages
             .iter()
-            .filter(|message| message.nf_tables() == Some(12))
+            .filter(|message| nf_tables(message) == Some(12))
             .map(|message| decode::elements(message.body().unwrap().1).unwrap().len())
             .collect();
         assert_eq!(lengths, [1024, 1024, 452]);

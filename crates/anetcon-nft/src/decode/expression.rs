@@ -2,8 +2,10 @@
 //! [`Expr::Other`] (a `ct` with a direction, a `log` to a group, a `bitwise` that shifts, ...).
 
 use anetcon_core::expr::{Expr, Register};
+use anetcon_netlink::Malformed;
+use anetcon_netlink::attribute::{Fields, attributes};
 
-use crate::attribute::{Fields, Malformed, attributes};
+use super::take_value;
 
 /// `NFTA_LIST_ELEM`.
 const ELEMENT: u16 = 1;
@@ -80,8 +82,8 @@ fn bitwise(fields: &mut Fields<'_>) -> Option<Expr> {
         sreg: register(fields, 1)?,
         dreg: register(fields, 2)?,
         len: fields.take_u32(3)?,
-        mask: fields.take_value(4)?,
-        xor: fields.take_value(5)?,
+        mask: take_value(fields, 4)?,
+        xor: take_value(fields, 5)?,
     };
     let operation = fields.take_u32(6).unwrap_or_default();
     (operation == 0).then_some(expr)
@@ -91,7 +93,7 @@ fn cmp(fields: &mut Fields<'_>) -> Option<Expr> {
     Some(Expr::Cmp {
         sreg: register(fields, 1)?,
         op: fields.take_u32(2)?,
-        data: fields.take_value(3)?,
+        data: take_value(fields, 3)?,
     })
 }
 

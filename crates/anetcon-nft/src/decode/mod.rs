@@ -16,11 +16,18 @@ pub(crate) use set::{elements, set};
 use anetcon_core::expr::Expr;
 use anetcon_core::observed::RuleCounter;
 use anetcon_core::table::{BaseChain, Chain, Rule};
-
-use crate::attribute::{Fields, Malformed, text};
+use anetcon_netlink::Malformed;
+use anetcon_netlink::attribute::{Fields, text};
 
 /// `NFTA_TABLE_NAME`, `NFTA_CHAIN_TABLE`, `NFTA_RULE_TABLE`, ...: in every message attribute 1 is the table.
 pub(crate) const TABLE: u16 = 1;
+
+/// Takes a value nested as `NFTA_DATA_VALUE` (1), and nothing else beside it.
+fn take_value(fields: &mut Fields<'_>, kind: u16) -> Option<Vec<u8>> {
+    let mut nest = Fields::read(fields.take(kind)?).ok()?;
+    let value = nest.take(1)?;
+    nest.is_empty().then(|| value.to_vec())
+}
 
 /// The table that a message is about.
 pub(crate) fn table_of(attributes: &[u8]) -> Result<String, Malformed> {

@@ -1,8 +1,10 @@
 //! Named sets and their elements.
 
 use anetcon_core::table::{Element, Set};
+use anetcon_netlink::Malformed;
+use anetcon_netlink::attribute::{Attribute, Fields, attributes};
 
-use crate::attribute::{Attribute, Fields, Malformed, attributes};
+use super::take_value;
 
 /// Facts that every set has and that nobody can ask for: table, id within a batch, user data (how nft prints it), padding,
 /// handle, and since 6.14 the kind of storage and the number of elements. Later kernels may add such facts.
@@ -46,7 +48,7 @@ pub(crate) fn elements(attributes: &[u8]) -> Result<Vec<Element>, Malformed> {
 
 fn element(nest: &[u8]) -> Result<Element, Malformed> {
     let mut fields = Fields::read(nest)?;
-    let key = fields.take_value(1);
+    let key = take_value(&mut fields, 1);
     let flags = fields.take_u32(3).unwrap_or_default();
     // User data (a comment) and padding.
     fields.ignore(&[6, 8]);

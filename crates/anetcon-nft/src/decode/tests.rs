@@ -2,10 +2,10 @@
 
 use anetcon_core::expr::{Expr, REG_1};
 use anetcon_core::table::{BaseChain, Chain, Element, Rule};
+use anetcon_netlink::attribute::push;
 
 use super::*;
-use crate::attribute::push;
-use crate::message::split;
+use crate::message::{nf_tables, split};
 
 const TABLES: &[u8] = include_bytes!("fixtures/tables.bin");
 const CHAINS: &[u8] = include_bytes!("fixtures/chains.bin");
@@ -20,7 +20,7 @@ pub(super) fn each<T>(dump: &[u8], decode: impl Fn(&[u8]) -> Result<T, Malformed
     // Messages must be aligned, which a constant is not and a vector is.
     let dump = dump.to_vec();
     let messages = split(&dump).unwrap();
-    let bodies = messages.iter().filter(|message| message.nf_tables().is_some());
+    let bodies = messages.iter().filter(|message| nf_tables(message).is_some());
     bodies.map(|message| decode(message.body().unwrap().1).unwrap()).collect()
 }
 
