@@ -20,9 +20,9 @@ fn logrotate_accepts_the_shipped_file() {
     let output = logrotate(folder.path(), "-d", &shipped("logrotate/anetcon"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && !said.contains("error:"), "{said}");
-    for kind in Kind::ALL {
-        let file = format!("considering log /var/log/anetcon/anetcon.{}.log", kind.as_str());
-        assert!(said.contains(&file), "{said}");
+    let files = Kind::ALL.map(|kind| format!("anetcon.{}.log", kind.as_str()));
+    for file in files.iter().map(String::as_str).chain(["anetcon.sessions.ndjson"]) {
+        assert!(said.contains(&format!("considering log /var/log/anetcon/{file}")), "{said}");
     }
 }
 
@@ -80,8 +80,8 @@ fn rewritten(log: &Path, postrotate: &str) -> String {
     let text = shipped("logrotate/anetcon");
     let (head, rest) = text.split_once("\tpostrotate\n").unwrap();
     let (_, tail) = rest.split_once("\tendscript\n").unwrap();
-    let head = head.replace("/var/log/anetcon", &log.display().to_string());
-    format!("{head}\tpostrotate\n{postrotate}\n\tendscript\n{tail}")
+    let text = format!("{head}\tpostrotate\n{postrotate}\n\tendscript\n{tail}");
+    text.replace("/var/log/anetcon", &log.display().to_string())
 }
 
 /// Runs logrotate with a configuration of its own; it refuses files that others may write, so it gets a copy.
