@@ -22,12 +22,18 @@ const C_LIBRARIES: &[&str] = &["nftnl", "nftnl-sys", "mnl", "mnl-sys"];
 
 const ALLOWED: &[Allowed] = &[
     Allowed { name: "anetcon-core", ours: &[], never: IO },
-    Allowed { name: "anetcon-nft", ours: &["anetcon-core"], never: &[] },
+    Allowed { name: "anetcon-netlink", ours: &[], never: IO },
+    Allowed { name: "anetcon-nft", ours: &["anetcon-core", "anetcon-netlink"], never: &[] },
+    Allowed {
+        name: "anetcon-conntrack",
+        ours: &["anetcon-core", "anetcon-netlink"],
+        never: &["nftnl", "mnl", "tokio"],
+    },
     Allowed { name: "anetcon-netns", ours: &["anetcon-core"], never: &["nftnl", "mnl"] },
     Allowed { name: "anetcon-records", ours: &["anetcon-core"], never: &["nftnl", "mnl"] },
     Allowed {
         name: "anetcon-host",
-        ours: &["anetcon-core", "anetcon-nft", "anetcon-netns"],
+        ours: &["anetcon-conntrack", "anetcon-core", "anetcon-nft", "anetcon-netns"],
         never: &[],
     },
     Allowed { name: "anetcon-api", ours: &[], never: &["nftnl", "mnl"] },
@@ -35,6 +41,7 @@ const ALLOWED: &[Allowed] = &[
         name: "anetcond",
         ours: &[
             "anetcon-api",
+            "anetcon-conntrack",
             "anetcon-core",
             "anetcon-host",
             "anetcon-netns",
@@ -156,6 +163,8 @@ mod tests {
             ("anetcon-core", "tokio", normal.clone()),
             ("anetcon-core", "anetcon-nft", normal.clone()),
             ("anetcon-nft", "anetcon-netns", normal.clone()),
+            ("anetcon-conntrack", "anetcon-nft", normal.clone()),
+            ("anetcon-netlink", "nix", normal.clone()),
             ("anetconctl", "anetcon-nft", normal.clone()),
             ("anetcon-api", "anetcon-core", normal.clone()),
             ("anetcon-testkit", "anetcon-core", normal.clone()),
