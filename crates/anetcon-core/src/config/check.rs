@@ -25,7 +25,7 @@ const MAX_PERIOD: i128 = 24 * 60 * 60;
 /// it. At 100 (`NF_IP_PRI_NAT_SRC`) the usual source NAT settles a connection, which then skips every
 /// later nat chain.
 const PRIORITIES: std::ops::RangeInclusive<i128> = -199..=99;
-/// 64 KiB hold some 40 events. The kernel doubles the number and keeps it in an int (`sk_set_rcvbuf`).
+/// 64 KiB hold some 100 events (kernel 6.18). The kernel doubles the number and keeps it in an int (`sk_set_rcvbuf`).
 const BUFFERS: std::ops::RangeInclusive<i128> = 65_536..=1_073_741_823;
 
 /// Checks everything. Where there was an error, the configuration is not to be used.
