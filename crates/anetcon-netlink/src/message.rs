@@ -159,7 +159,6 @@ mod tests {
 
     #[test]
     fn a_datagram_is_split_into_its_messages() {
-        // The first one's attribute, and so the message, has 1 byte of padding.
         let first = LIST_TABLES.with(&[(1, b"abc")]).unwrap();
         let second = Request { sequence: 8, ..LIST_TABLES }.with(&[]).unwrap();
         let datagram = [first, second].concat();
@@ -169,6 +168,18 @@ mod tests {
         assert_eq!((found[0].kind, found[0].flags), (0x0a01, flag::REQUEST | flag::ACK));
         assert_eq!(found[0].body(), Ok((1, &[7, 0, 1, 0, b'a', b'b', b'c', 0][..])));
         assert_eq!(found[1].body(), Ok((1, &[][..])));
+    }
+
+    #[test]
+    fn a_message_is_padded() {
+        let odd = [&17u32.to_ne_bytes()[..], &[0; 12], b"a"].concat();
+        let whole = LIST_TABLES.with(&[]).unwrap();
+        let read = |padding: &[u8]| {
+            let datagram = [&odd, padding, &whole].concat();
+            messages(&datagram).map(|message| message.map(|m| m.kind)).collect::<Vec<_>>()
+        };
+        assert_eq!(read(&[0; 3]), [Ok(0), Ok(0x0a01)]);
+        assert_eq!(messages(&odd).next(), Some(Err(Malformed("message"))), "without padding");
     }
 
     #[test]
