@@ -102,14 +102,13 @@ fn killed() {
     assert!(!is_on(), "the old value comes back");
 }
 
-/// /proc/sys read-only, as under systemd's ProtectKernelTunables.
-const SEALED: &str =
-    "mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec \"$@\"";
+/// The setting is read-only, as systemd's ProtectKernelTunables makes it.
+const SEALED: &str = "mount --bind \"$0\" \"$0\" && mount -o remount,bind,ro \"$0\" && exec \"$@\"";
 
 fn read_only() {
     set(1);
     let mut agent = prepared();
-    agent.launch_with(&["unshare", "--mount", "sh", "-c", SEALED, "sh"]);
+    agent.launch_with(&["unshare", "--mount", "sh", "-c", SEALED, PATH]);
     agent.start_again();
     assert_eq!(agent.status()["verdict"], json!({"ok": true, "problems": []}));
 
