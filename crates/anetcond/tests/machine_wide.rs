@@ -89,6 +89,8 @@ fn last_restores(last: usize) {
     assert_eq!(setting(&agents[1])["set_by_us"], true, "as much as the first one did");
     assert!(agents[1 - last].stop().success());
     assert!(is_on(), "the other one still needs it");
+    // Not even for a moment, after which the other one would have set it again.
+    assert_eq!(setting(&agents[last])["resets"], 0);
     assert!(agents[last].stop().success());
     assert!(!is_on(), "the old value comes back");
 }
