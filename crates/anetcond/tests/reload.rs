@@ -233,9 +233,11 @@ fn a_table_that_cannot_be_had_leaves_the_old_one_in_force() {
     wait_until("the old one goes", PATIENCE, || table(&netns, &old).is_none());
 }
 
-/// How many lines of the log tell of the connection with this mark.
-fn logged(agent: &Agent, mark: &str) -> usize {
-    agent.log_lines("nat").iter().filter(|line| line.contains(mark)).count()
+/// The lines of the log that tell of the connection with this mark.
+fn logged(agent: &Agent, mark: &str) -> Vec<String> {
+    let mut lines = agent.log_lines("nat");
+    lines.retain(|line| line.contains(mark));
+    lines
 }
 
 #[test]
@@ -270,10 +272,11 @@ fn reload_under_traffic() -> bool {
     assert_eq!(agent.status()["namespaces"]["fighting"], 0, "nobody fights with us");
 
     let last = loopback.connect();
-    wait_until("the last connection is logged", PATIENCE, || logged(&agent, &last) > 0);
+    wait_until("the last connection is logged", PATIENCE, || !logged(&agent, &last).is_empty());
     agent.status()["log"]["kernel_lines_lost"] == 0 && {
         for mark in &made {
-            assert_eq!(logged(&agent, mark), 1, "lines with {mark}");
+            let lines = logged(&agent, mark);
+            assert_eq!(lines.len(), 1, "lines with {mark}: {lines:#?}");
         }
         assert_eq!(agent.log_lines("nat").len(), made.len() + 1);
         true
