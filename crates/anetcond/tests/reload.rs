@@ -5,6 +5,7 @@
     reason = "a missing member of a JSON document is null, not a panic"
 )]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -266,19 +267,25 @@ fn reload_under_traffic() -> bool {
         traffic.join().unwrap()
     });
     assert!(made.len() > 20, "only {} connections met 20 reloads", made.len());
-    // What a rule counts between the last dump and its replacement is not known: too low, never too high.
-    let counted = agent.status()["connections"]["nat"].as_u64().unwrap();
-    assert!((1..=made.len() as u64).contains(&counted), "{counted} of {}", made.len());
     assert_eq!(agent.status()["namespaces"]["fighting"], 0, "nobody fights with us");
 
-    let last = loopback.connect();
+    // Another listener, so that no connection before can have had the same ports.
+    let last = Loopback::of(&netns).connect();
     wait_until("the last connection is logged", PATIENCE, || !logged(&agent, &last).is_empty());
     agent.status()["log"]["kernel_lines_lost"] == 0 && {
         for mark in &made {
+            // A port may come round again.
+            let times = made.iter().filter(|other| *other == mark).count();
             let lines = logged(&agent, mark);
-            assert_eq!(lines.len(), 1, "lines with {mark}: {lines:#?}");
+            assert_eq!(packets(&lines).len(), times, "lines with {mark}: {lines:#?}");
         }
-        assert_eq!(agent.log_lines("nat").len(), made.len() + 1);
         true
     }
+}
+
+/// The packets that lines tell of. While a chain takes the place of another the kernel shows a packet that is on its
+/// way to both, and both log it: twice rather than never. Lines of one packet have the same IP identification.
+fn packets(lines: &[String]) -> BTreeSet<&str> {
+    let field = |line| str::split(line, " ID=").nth(1)?.split(' ').next();
+    lines.iter().filter_map(|line| field(line)).collect()
 }
