@@ -75,7 +75,10 @@ mod tests {
         RuleCounter { comment: Some(comment.to_owned()), packets, bytes: 0 }
     }
 
-    fn float_after(passes: &[(Option<u64>, u64)]) -> u64 {
+    /// What was removed before a dump, if anything, and what the dump said.
+    type Pass = (Option<u64>, u64);
+
+    fn float_after(passes: &[Pass]) -> u64 {
         let mut tally = Tally::default();
         for &(removed, now) in passes {
             let removed: Vec<_> =
@@ -89,8 +92,7 @@ mod tests {
 
     #[test]
     fn counts_are_carried_over_every_replacement() {
-        // What was removed, if anything, and what the rule counted at the dump after that; then the total.
-        let cases: &[(&[(Option<u64>, u64)], u64)] = &[
+        let cases: &[(&[Pass], u64)] = &[
             (&[(None, 5)], 5),
             // Wiped after three more connections, which no dump saw; one since.
             (&[(None, 5), (Some(8), 1)], 9),

@@ -77,7 +77,8 @@ fn another_socket_of_our_process_is_somebody_else() {
 /// The last words of a rule: whoever removes it, and however.
 #[test]
 fn a_removed_rule_tells_what_it_counted() {
-    let removals: [(&str, fn(&mut Place)); 4] = [
+    type Removal = fn(&mut Place);
+    let removals: [(&str, Removal); 4] = [
         ("delete table", |place| drop(place.nft(&["delete", "table", "inet", "anetcon"]))),
         ("flush chain", |place| drop(place.nft(&["flush", "chain", "inet", "anetcon", "anetcon"]))),
         ("flush ruleset", |place| drop(place.nft(&["flush", "ruleset"]))),

@@ -31,7 +31,7 @@ struct Flood {
 const WAVE: usize = 20;
 
 /// Between waves. Some thousand connections a second are a flood, and leave the processors to others, too.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(5);
 
 impl Flood {
     /// Makes connections while `meanwhile` runs, and calls `between` after each wave. How many there were.
