@@ -41,6 +41,10 @@ pub struct Configuration {
     pub record_ends: bool,
     /// `records.destination`.
     pub record_destinations: bool,
+    /// The name of `records.file`, in the folder `log`.
+    pub record_file: String,
+    /// `records.buffer`.
+    pub record_buffer: u64,
     /// `control.socket`, where it is not the one in the agent's own folder.
     pub socket: Option<PathBuf>,
 }
@@ -67,6 +71,8 @@ impl Configuration {
             records: true,
             record_ends: false,
             record_destinations: true,
+            record_file: "anetcon.sessions.ndjson".into(),
+            record_buffer: 16 << 20,
         }
     }
 
@@ -85,7 +91,7 @@ impl Configuration {
              [log]\nprefix = {}\nprefix_dnat = {}\nprefix_other = {}\nnamespace = {}\nwriter = {}\ndirectory = {}\n\
              [state]\ndirectory = {}\nhash_file = {}\n\
              [control]\nsocket = {}\n\
-             [records]\nenabled = {}\nend = {}\ndestination = {}\nfile = {}\n\
+             [records]\nenabled = {}\nend = {}\ndestination = {}\nfile = {}\nbuffer = {}\n\
              [networks]\n",
             list(&self.namespaces),
             list(directories),
@@ -104,7 +110,8 @@ impl Configuration {
             self.records,
             self.record_ends,
             self.record_destinations,
-            text("log/anetcon.sessions.ndjson"),
+            text(&format!("log/{}", self.record_file)),
+            self.record_buffer,
             table = quoted(&self.table),
         );
         for (namespace, networks) in &self.networks {

@@ -106,7 +106,7 @@ impl Family {
     pub const ALL: [Self; 2] = [Self::V4, Self::V6];
 
     /// Who has which address; the same in every router, since each lives in namespaces of its own.
-    pub fn addresses(self) -> &'static Addresses {
+    pub const fn addresses(self) -> &'static Addresses {
         match self {
             Self::V4 => &V4,
             Self::V6 => &V6,
@@ -204,6 +204,11 @@ impl Addresses {
         add_addresses(handle, HOST_INTERFACE, &[(self.remote, self.length)]).await?;
         add_route(handle, (self.floating, self.host_length), self.external).await
     }
+}
+
+/// Gives a namespace a way to another network.
+pub(crate) fn add_network(netns: &Netns, to: IpAddr, length: u8, gateway: IpAddr) -> Result<()> {
+    with_netlink(netns, async |handle| add_route(&handle, (to, length), gateway).await)
 }
 
 /// Runs `job` with a netlink connection of the namespace.
