@@ -270,21 +270,21 @@ const V6: &Addresses = Family::V6.addresses();
 #[test]
 fn only_listed_networks_are_on_record() {
     let networks = [V4.second_subnet, V6.second_subnet];
-    limited(networks, "both", [&[], &[V4.second_instance, V6.second_instance]], "10.8.0.250");
+    limited(networks, "both", [&[], &[V4.second_instance, V6.second_instance]], MARKS[1]);
 }
 
 #[test]
 fn a_floating_connection_is_limited_by_its_instance() {
     let networks = [V4.subnet, V6.subnet];
     let outs = [V4.instance, V6.instance];
-    limited(networks, "both", [&[V4.floating, V6.floating], &outs], "10.7.0.250");
+    limited(networks, "both", [&[V4.floating, V6.floating], &outs], MARKS[0]);
 }
 
 #[test]
 fn with_scope_outgoing_every_floating_connection_is_on_record() {
     let networks = [V4.second_subnet, "fd00:99::/64"];
     let floats = [V4.floating, V6.floating];
-    limited(networks, "outgoing", [&floats, &[V4.second_instance]], "10.8.0.250");
+    limited(networks, "outgoing", [&floats, &[V4.second_instance]], MARKS[1]);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use anetcon_testkit::agent::Agent;
@@ -107,10 +108,10 @@ pub fn settled(agent: &Agent, netns: &Netns) -> Vec<Value> {
 
 /// Waits until everything that happened in the namespace so far is on record.
 pub fn settle(agent: &Agent, netns: &Netns) {
-    settle_as(agent, netns, MARK);
+    settle_as(agent, netns, MARKS[0]);
 }
 
-/// As [`settle`], where not every instance is on record: the mark's address is `source`.
+/// As [`settle`], where not every instance is on record: the mark's address is this one of [`MARKS`].
 pub fn settle_as(agent: &Agent, netns: &Netns, source: &str) {
     static NUMBER: AtomicU16 = AtomicU16::new(1024);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -122,7 +123,8 @@ pub fn settle_as(agent: &Agent, netns: &Netns, source: &str) {
     });
 }
 
-const MARK: &str = "10.7.0.250";
+/// The sources of marks, one in each subnet of a router.
+pub const MARKS: [&str; 2] = ["10.7.0.250", "10.8.0.250"];
 const MARKED: &str = "192.0.2.99";
 
 pub fn without_marks(mut records: Vec<Value>) -> Vec<Value> {
@@ -131,7 +133,7 @@ pub fn without_marks(mut records: Vec<Value>) -> Vec<Value> {
 }
 
 fn is_mark(record: &Value) -> bool {
-    record["source"]["ip"].as_str().is_some_and(|ip| ip.ends_with(".250"))
+    record["source"]["ip"].as_str().is_some_and(|ip| MARKS.contains(&ip))
 }
 
 /// What a record says of both ends. Ports of protocols that have none are 0.
@@ -232,6 +234,44 @@ fn insert(netns: &Netns, commands: &str) {
     assert!(output.status.success(), "conntrack -R: {output:?}");
 }
 
+/// Opens connections, some at a time, until told to stop. Which.
+fn load(netns: &Netns, stop: &AtomicBool, made: &AtomicU16) -> Vec<Sides> {
+    const AT_ONCE: u16 = 40;
+    let mut all = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        let next = made.load(Ordering::Relaxed);
+        all.extend(open(netns, next..next + AT_ONCE));
+        made.store(next + AT_ONCE, Ordering::Relaxed);
+        thread::sleep(Duration::from_millis(2));
+    }
+    all
+}
+
+/// Runs `meanwhile` under load, with a way to wait for more of it. Every connection that was opened.
+pub fn under_load(netns: &Netns, meanwhile: impl FnOnce(&dyn Fn())) -> Vec<Sides> {
+    let (stop, made) = (AtomicBool::new(false), AtomicU16::new(0));
+    let more = || {
+        let wanted = made.load(Ordering::Relaxed) + 100;
+        wait_until("the load goes on", PATIENCE, || made.load(Ordering::Relaxed) >= wanted);
+    };
+    thread::scope(|scope| {
+        let load = scope.spawn(|| load(netns, &stop, &made));
+        // Stops also when `meanwhile` panics, or the scope would wait for ever.
+        let guard = Stop(&stop);
+        meanwhile(&more);
+        drop(guard);
+        load.join().unwrap()
+    })
+}
+
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Runs a program in the namespace, which must succeed.
 pub fn run(netns: &Netns, program: &str, arguments: &[&str]) -> String {
     let output = netns.command(program).args(arguments).output().unwrap();
@@ -277,7 +317,7 @@ impl Beside {
                 .filter(|line| {
                     // [NEW] ipv4 2 tcp 6 ...
                     let name = line.split_whitespace().nth(3).unwrap_or_default();
-                    protocols.contains(&name) && !line.contains(&format!("src={MARK} "))
+                    protocols.contains(&name) && !line.contains(MARKED)
                 })
                 .map(|line| {
                     let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
