@@ -10,6 +10,7 @@ mod diff;
 mod event;
 mod list;
 mod purge;
+mod records;
 mod reload;
 mod rotate;
 mod show;

@@ -88,6 +88,8 @@ fn facts(status: &Status, now: Timestamp) -> String {
         ("Kernel log", nf_log(&status.nf_log_all_netns)),
         ("Log files", log(&status.log)),
         ("", lines(&status.log)),
+        ("Records", super::records::file(&status.records)),
+        ("", super::records::counts(&status.records)),
         (
             "Protection",
             match status.protection {

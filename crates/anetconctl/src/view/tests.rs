@@ -2,8 +2,9 @@
 
 use anetcon_api::{
     Author, ConfigurationStatus, Connections, Diff, FailedNamespace, Link, LogStatus, LogWriter,
-    Namespace, NamespaceCounts, NamespaceDetail, NamespaceDiff, NamespaceState, NfLogAllNetns,
-    Protection, Reload, Repair, RepairKind, Repairs, RuleCounter, Schema, Status, Verdict,
+    Namespace, NamespaceCounts, NamespaceDetail, NamespaceDiff, NamespaceRecords, NamespaceState,
+    NfLogAllNetns, Protection, RecordsStatus, Reload, Repair, RepairKind, Repairs, RuleCounter,
+    Schema, Status, Verdict,
 };
 use jiff::Timestamp;
 
@@ -66,6 +67,7 @@ fn fine() -> Status {
             last_error: None,
             since: Some(at("12:47:59")),
         },
+        records: records(),
         protection: Protection::Plain,
         period_seconds: 30,
         socket: "/run/anetcon/anetcon.sock".into(),
@@ -93,6 +95,9 @@ fn broken() -> Status {
         .collect();
     status.configuration.last_error =
         Some("error: unknown key `perod`\n --> /etc/anetcon/anetcon.toml:3:1".into());
+    status.records.error = Some("No space left on device".into());
+    status.records.unwritten = 12;
+    status.records.overruns = 1;
     status.nf_log_all_netns = NfLogAllNetns {
         value: Some(0),
         ok: false,
@@ -136,6 +141,18 @@ fn namespace(name: &str, state: NamespaceState) -> Namespace {
         last_repair: None,
         error: None,
         fighting: false,
+        records: NamespaceRecords { following: true, ..NamespaceRecords::default() },
+    }
+}
+
+fn records() -> RecordsStatus {
+    RecordsStatus {
+        enabled: true,
+        file: "/var/log/anetcon/anetcon.sessions.ndjson".into(),
+        since: Some("2026-11-20T08:00:00.000000Z".into()),
+        namespaces: 214,
+        written: 91_000,
+        ..RecordsStatus::default()
     }
 }
 
