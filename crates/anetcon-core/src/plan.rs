@@ -1,13 +1,14 @@
 //! The plan: what to do in a namespace so that what is wanted is in force.
 //!
-//! A pure comparison. Nothing is patched in place: a table that differs in any way is replaced as a whole in
-//! one batch, so that there is one way to write and it is always the tested one.
+//! A pure comparison. Nothing is patched rule by rule: a table that differs in any way gets all of its content anew, in
+//! one batch. Only the chain stays where it is if it is right: while one chain takes the place of another at a hook, a
+//! packet in flight can meet both of them, and would be logged twice.
 
 use std::fmt;
 
 use crate::drift::{self, Drift};
 use crate::observed::Observed;
-use crate::table::Table;
+use crate::table::{Chain, Table};
 
 /// What to do in one namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,15 @@ pub enum Plan {
         /// Why, never empty.
         drift: Vec<Drift>,
     },
+    /// Give the chains that are there their rules and sets anew, in one batch.
+    Refill {
+        /// The table to write.
+        wanted: Table,
+        /// The names of the sets that are there.
+        existing_sets: Vec<String>,
+        /// Why, never empty.
+        drift: Vec<Drift>,
+    },
     /// Delete the table: this namespace is not audited.
     Remove {
         /// The table's name.
@@ -33,18 +43,43 @@ pub enum Plan {
 /// Compares what should be in force (`None`: nothing) with what is. [`Plan::Nothing`] exactly if they are
 /// equal; counters do not count.
 pub fn plan(wanted: Option<&Table>, observed: &Observed) -> Plan {
-    let replace = |wanted: &Table, existing_flags, drift| Plan::Replace {
-        wanted: wanted.clone(),
-        existing_flags,
-        drift,
-    };
     match (wanted, &observed.table) {
         (None, None) => Plan::Nothing,
         (None, Some(table)) => Plan::Remove { name: table.name.clone() },
-        (Some(wanted), None) => replace(wanted, None, vec![Drift::TableMissing]),
+        (Some(wanted), None) => Plan::Replace {
+            wanted: wanted.clone(),
+            existing_flags: None,
+            drift: vec![Drift::TableMissing],
+        },
         (Some(wanted), Some(table)) if wanted == table => Plan::Nothing,
-        (Some(wanted), Some(table)) => {
-            replace(wanted, Some(table.flags), drift::between(wanted, table))
+        (Some(wanted), Some(table)) => differing(wanted.clone(), table),
+    }
+}
+
+fn differing(wanted: Table, table: &Table) -> Plan {
+    let drift = drift::between(&wanted, table);
+    if same_chains(&wanted, table) {
+        let existing_sets = table.sets.iter().map(|set| set.name.clone()).collect();
+        Plan::Refill { wanted, existing_sets, drift }
+    } else {
+        Plan::Replace { wanted, existing_flags: Some(table.flags), drift }
+    }
+}
+
+/// Whether the tables differ in rules and sets only.
+fn same_chains(wanted: &Table, table: &Table) -> bool {
+    let chain = |chain: &Chain| (chain.name.clone(), chain.base.clone());
+    wanted.name == table.name
+        && wanted.flags == table.flags
+        && wanted.chains.iter().map(chain).eq(table.chains.iter().map(chain))
+}
+
+impl Plan {
+    /// Why it is needed; empty for [`Plan::Nothing`] and [`Plan::Remove`].
+    pub fn drift(&self) -> &[Drift] {
+        match self {
+            Self::Replace { drift, .. } | Self::Refill { drift, .. } => drift,
+            Self::Nothing | Self::Remove { .. } => &[],
         }
     }
 }
@@ -54,13 +89,21 @@ impl fmt::Display for Plan {
         match self {
             Self::Nothing => f.write_str("nothing to do"),
             Self::Remove { name } => write!(f, "remove table inet {name}"),
-            Self::Replace { wanted, drift, .. } => {
-                write!(f, "replace table inet {}", wanted.name)?;
-                for (index, drift) in drift.iter().enumerate() {
-                    write!(f, "{} {drift}", if index == 0 { ":" } else { ";" })?;
-                }
-                Ok(())
+            Self::Replace { wanted, .. } => {
+                write!(f, "replace table inet {}", wanted.name).and_then(|()| self.reasons(f))
+            }
+            Self::Refill { wanted, .. } => {
+                write!(f, "refill table inet {}", wanted.name).and_then(|()| self.reasons(f))
             }
         }
+    }
+}
+
+impl Plan {
+    fn reasons(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, drift) in self.drift().iter().enumerate() {
+            write!(f, "{} {drift}", if index == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
     }
 }

@@ -53,12 +53,14 @@ fn describe(plan: &Plan) -> String {
         Plan::Replace { wanted, existing_flags: None, .. } => {
             format!("make table inet {}:\n", wanted.name)
         }
+        Plan::Refill { wanted, existing_sets, .. } => {
+            let sets = existing_sets.join(", ");
+            format!("refill table inet {} (sets there: {sets}):\n", wanted.name)
+        }
         Plan::Nothing | Plan::Remove { .. } => format!("{plan}\n"),
     };
-    if let Plan::Replace { drift, .. } = plan {
-        for drift in drift {
-            writeln!(text, "  {drift}").unwrap();
-        }
+    for drift in plan.drift() {
+        writeln!(text, "  {drift}").unwrap();
     }
     text + "\n"
 }

@@ -21,7 +21,9 @@ fn observed(table: Option<Table>) -> Observed {
 fn applied(plan: &Plan, before: Observed) -> Observed {
     match plan {
         Plan::Nothing => before,
-        Plan::Replace { wanted, .. } => observed(Some(wanted.clone())),
+        Plan::Replace { wanted, .. } | Plan::Refill { wanted, .. } => {
+            observed(Some(wanted.clone()))
+        }
         Plan::Remove { .. } => observed(None),
     }
 }

@@ -85,17 +85,21 @@ impl NetnsRules {
         let mut acknowledged = Instant::now();
         for _ in 0..ATTEMPTS {
             let next = plan(Some(wanted), &after);
-            let Plan::Replace { drift: found, .. } = &next else {
+            if next == Plan::Nothing {
                 return Ok(Pass { drift, before, after, acknowledged });
-            };
-            drift.clone_from(found);
-            self.apply(&next)?;
+            }
+            drift = next.drift().to_vec();
+            let applied = self.apply(&next);
             acknowledged = Instant::now();
-            after = self.observe(&wanted.name)?;
+            let found = std::mem::replace(&mut after, self.observe(&wanted.name)?);
+            // Refused while the ruleset changed: then the plan was stale, not wrong, and there is another.
+            if applied.is_err() && after.generation == found.generation {
+                applied?;
+            }
         }
         match plan(Some(wanted), &after) {
-            Plan::Replace { drift, .. } => Err(Error::Contended { name: self.name.clone(), drift }),
-            Plan::Nothing | Plan::Remove { .. } => Ok(Pass { drift, before, after, acknowledged }),
+            Plan::Nothing => Ok(Pass { drift, before, after, acknowledged }),
+            next => Err(Error::Contended { name: self.name.clone(), drift: next.drift().to_vec() }),
         }
     }
 

@@ -5,7 +5,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use anetcon_core::netns::NetnsCookie;
 use anetcon_core::observed::Observed;
 use anetcon_core::plan::Plan;
-use anetcon_core::table::Table;
 use nix::errno::Errno;
 
 use crate::batch;
@@ -97,13 +96,14 @@ impl RulesSocket {
     pub fn apply(&mut self, plan: &Plan) -> Result<(), Error> {
         match plan {
             Plan::Nothing => Ok(()),
-            Plan::Replace { wanted, existing_flags, .. } => self.replace(wanted, *existing_flags),
+            Plan::Replace { wanted, existing_flags, .. } => {
+                self.requests().commit(batch::replace(wanted, *existing_flags)?)
+            }
+            Plan::Refill { wanted, existing_sets, .. } => {
+                self.requests().commit(batch::refill(wanted, existing_sets)?)
+            }
             Plan::Remove { name } => self.remove(name),
         }
-    }
-
-    fn replace(&mut self, wanted: &Table, existing_flags: Option<u32>) -> Result<(), Error> {
-        self.requests().commit(batch::replace(wanted, existing_flags)?)
     }
 
     /// A table that is gone already is what was asked for.

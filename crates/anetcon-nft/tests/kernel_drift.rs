@@ -27,10 +27,7 @@ fn check(disturb: impl FnOnce(&Place)) {
 #[track_caller]
 fn repair(place: &mut Place, wanted: &Table) {
     let plan = place.plan(wanted);
-    match &plan {
-        Plan::Replace { drift, .. } => assert!(!drift.is_empty()),
-        other => panic!("the change was not seen: {other:?}"),
-    }
+    assert!(!plan.drift().is_empty(), "the change was not seen: {plan:?}");
     place.rules.apply(&plan).unwrap();
     assert_eq!(place.plan(wanted), Plan::Nothing);
 }
@@ -206,7 +203,7 @@ fn another_family_of_networks() {
 fn table_gone_or_back_between_look_and_batch() {
     let wanted = wanted(&NETWORKS);
     let mut place = Place::with("nft-drift", &wanted);
-    place.nft(&["flush", "chain", "inet", "anetcon", "anetcon"]);
+    place.nft_file("add table inet anetcon { flags dormant; }\n");
     let plan = place.plan(&wanted);
     place.nft(&["delete", "table", "inet", "anetcon"]);
     place.rules.apply(&plan).unwrap();
@@ -216,4 +213,36 @@ fn table_gone_or_back_between_look_and_batch() {
     place.nft(&["add", "table", "inet", "anetcon"]);
     place.rules.apply(&plan).unwrap();
     assert_eq!(place.plan(&wanted), Plan::Nothing);
+}
+
+/// The chain must stay the one that it is: while another takes its place a packet can meet both.
+#[test]
+fn a_chain_that_is_right_stays_where_it_is() {
+    let handle = |place: &Place| {
+        let objects = place.json();
+        let chain = objects.iter().find(|object| object["chain"].is_object()).unwrap();
+        chain["chain"]["handle"].clone()
+    };
+    let mut place = Place::with("nft-drift", &wanted(&NETWORKS));
+    let before = handle(&place);
+    for next in [wanted(&[]), wanted(&["10.0.0.0/8"]), wanted(&NETWORKS)] {
+        repair(&mut place, &next);
+        assert_eq!(handle(&place), before);
+    }
+    place.nft(&["insert", "rule", "inet", "anetcon", "anetcon", "accept"]);
+    repair(&mut place, &wanted(&NETWORKS));
+    assert_eq!(handle(&place), before);
+}
+
+#[test]
+fn a_refill_that_comes_too_late_changes_nothing_and_says_so() {
+    let wanted = wanted(&NETWORKS);
+    let mut place = Place::with("nft-drift", &wanted);
+    place.nft(&["flush", "chain", "inet", "anetcon", "anetcon"]);
+    let plan = place.plan(&wanted);
+    assert!(matches!(plan, Plan::Refill { .. }), "{plan:?}");
+    place.nft(&["delete", "table", "inet", "anetcon"]);
+    let error = place.rules.apply(&plan).unwrap_err().to_string();
+    assert!(error.contains("the rules of chain `anetcon`"), "{error}");
+    assert_eq!(place.table(), None);
 }

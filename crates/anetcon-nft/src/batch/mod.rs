@@ -40,15 +40,27 @@ pub(crate) fn replace(wanted: &Table, existing_flags: Option<u32>) -> Result<Out
     batch.table(name, existing_flags.unwrap_or_default(), MsgType::Add)?;
     batch.table(name, 0, MsgType::Del)?;
     batch.table(name, wanted.flags, MsgType::Add)?;
-    for (id, set) in (1..).zip(&wanted.sets) {
-        batch.set(name, id, set)?;
-    }
+    batch.sets(wanted)?;
     for chain in &wanted.chains {
         batch.chain(name, chain)?;
     }
+    batch.rules(wanted)?;
+    Ok(batch.finish())
+}
+
+/// Gives the chains of a table that is there the wanted rules, and the table the wanted sets. Rules go before the sets
+/// that they name, and come after them.
+pub(crate) fn refill(wanted: &Table, existing_sets: &[String]) -> Result<Outgoing, Error> {
+    let name = wanted.name.as_str();
+    let mut batch = Batch::new();
     for chain in &wanted.chains {
-        chain.rules.iter().try_for_each(|rule| batch.rule(name, &chain.name, rule))?;
+        batch.no_rules(name, &chain.name)?;
     }
+    for set in existing_sets {
+        batch.no_set(name, set)?;
+    }
+    batch.sets(wanted)?;
+    batch.rules(wanted)?;
     Ok(batch.finish())
 }
 
@@ -101,6 +113,35 @@ impl Batch {
         };
         let message = written(&object, rule_message(table, chain, rule))?;
         self.add(object, &message, MsgType::Add);
+        Ok(())
+    }
+
+    fn sets(&mut self, table: &Table) -> Result<(), Error> {
+        (1..).zip(&table.sets).try_for_each(|(id, set)| self.set(&table.name, id, set))
+    }
+
+    fn rules(&mut self, table: &Table) -> Result<(), Error> {
+        for chain in &table.chains {
+            chain.rules.iter().try_for_each(|rule| self.rule(&table.name, &chain.name, rule))?;
+        }
+        Ok(())
+    }
+
+    /// Without a handle, all rules of the chain are meant.
+    fn no_rules(&mut self, table: &str, chain: &str) -> Result<(), Error> {
+        let object = format!("the rules of chain `{chain}`");
+        let all = Rule { comment: None, exprs: Vec::new() };
+        let message = written(&object, rule_message(table, chain, &all))?;
+        self.add(object, &message, MsgType::Del);
+        Ok(())
+    }
+
+    fn no_set(&mut self, table: &str, set: &str) -> Result<(), Error> {
+        let object = format!("set `{set}`");
+        let message = c_string(table)
+            .and_then(|table| ffi::Set::named(&table, &c_string(set)?).map_err(reason));
+        let message = written(&object, message)?;
+        self.add(object, &message, MsgType::Del);
         Ok(())
     }
 

@@ -47,6 +47,13 @@ impl Set {
         name_set(raw, table, name, id)?;
         Ok(set)
     }
+
+    /// A set that is there, to be deleted.
+    pub(crate) fn named(table: &CStr, name: &CStr) -> Result<Self, Unbuildable> {
+        let set = Self::empty()?;
+        name_set(set.raw.as_ptr(), table, name, 0)?;
+        Ok(set)
+    }
 }
 
 owner! {
