@@ -1,9 +1,10 @@
-//! Developer commands: `cargo xtask demo`, `test`, `tidy`, `setup`; one file per command.
+//! Developer commands: `cargo xtask demo`, `bench`, `test`, `tidy`, `setup`; one file per command.
 //!
 //! This crate runs on a fresh machine before libnftnl is there, so it depends on none of ours.
 #![forbid(unsafe_code)]
 #![allow(clippy::disallowed_methods, reason = "starting programs is what xtask is for")]
 
+mod bench;
 mod demo;
 mod process;
 mod setup;
@@ -25,6 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure what records cost and how fast they are searched, against other programs.
+    Bench(bench::Bench),
     /// Show the agent at work in throw-away namespaces, from set-up to clean-up.
     Demo(demo::Demo),
     /// Install the system packages that building and testing need.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::Bench(command) => command.run(),
         Command::Demo(command) => command.run(),
         Command::Setup(command) => command.run(),
         Command::Test(command) => command.run(),

@@ -48,7 +48,8 @@ pub const TEST: &[Package] = &[
 ];
 
 impl Package {
-    const fn program(name: &'static str, reason: &'static str, program: &'static str) -> Self {
+    /// A package with a program.
+    pub const fn program(name: &'static str, reason: &'static str, program: &'static str) -> Self {
         Self { name, reason, seen: Seen::Program(program) }
     }
 

@@ -109,7 +109,7 @@ fn send(batch: Batch) -> Result<()> {
 
 /// Layout of an answer: `struct nlmsghdr` (length, type, flags, sequence, port) and, if its type is
 /// `NLMSG_ERROR`, a negative errno or 0 (`linux/netlink.h`).
-fn check_answers(mut rest: &[u8]) -> Result<()> {
+pub(crate) fn check_answers(mut rest: &[u8]) -> Result<()> {
     const HEADER: usize = 16;
     const NLMSG_ERROR: u16 = 2;
     while let (Some(length), Some(kind)) = (rest.first_chunk(), rest.get(4..6)) {
