@@ -8,7 +8,7 @@ use std::fs;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anetcon_api::{Namespaces, Repair, RepairKind, Status, paths};
 use anyhow::{Context, Result, anyhow, bail, ensure};
@@ -74,7 +74,8 @@ fn play(screen: &mut Screen, binaries: &Path) -> Result<()> {
     let played = stage.start_agent(screen).and_then(|()| {
         stage.connect(screen)?;
         stage.wipe(screen)?;
-        stage.show_status(screen)
+        stage.show_status(screen)?;
+        stage.ask_who(screen)
     });
     if let Err(error) = played {
         if !screen.interrupted() {
@@ -225,6 +226,32 @@ impl Stage {
         screen.show(String::from_utf8_lossy(&output.stdout).trim_end())?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "anetconctl status ended with {}: {said}", output.status);
+        Ok(())
+    }
+
+    fn ask_who(&self, screen: &mut Screen) -> Result<()> {
+        screen.step("Who was that?")?;
+        let connection = self.router.outgoing(Family::V4).try_connect()?;
+        let outside = connection.seen_client;
+        let remote = connection.dialled;
+        screen.say(&format!(
+            "An instance connects to {remote}, which sees {outside}: the address of the router.\n\
+             Its owner complains and asks who that was. `anetconctl who {outside} --at now`:"
+        ))?;
+        let at = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
+        let log = self.agent.folder().join("log");
+        let port = format!("\"port\":{}", outside.port());
+        screen.wait("the connection is on record", || {
+            let records = fs::read_to_string(log.join("anetcon.sessions.ndjson"));
+            Ok(records.is_ok_and(|records| records.contains(&port)).then_some(()))
+        })?;
+        let output = control_command(&self.control_program)
+            .args(["who", &outside.to_string(), "--at", &at, "--dir"])
+            .arg(&log)
+            .output()
+            .with_context(|| format!("cannot start {}", self.control_program.display()))?;
+        screen.show(String::from_utf8_lossy(&output.stdout).trim_end())?;
+        ensure!(output.status.success(), "anetconctl who ended with {}", output.status);
         Ok(())
     }
 
