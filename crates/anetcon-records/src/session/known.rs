@@ -145,6 +145,10 @@ impl Known {
     }
 
     fn add_file(&mut self, path: &Path, boot_id: &str, tail: u64) -> io::Result<()> {
+        // Opening a pipe would wait for somebody who writes to it.
+        if tail == 0 || !path.is_file() {
+            return Ok(());
+        }
         let mut file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             result => result?,
