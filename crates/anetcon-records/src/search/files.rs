@@ -16,11 +16,12 @@ use crate::session::record::Micros;
 
 /// Lines are in the order in which they were filed, to this much: a record that is filed within a second does not say so, and
 /// clocks are set back by a little now and then.
-const OUT_OF_ORDER: SignedDuration = SignedDuration::from_secs(2);
+pub(crate) const OUT_OF_ORDER: SignedDuration = SignedDuration::from_secs(2);
 
-/// How much later than its event a record may be filed and still be found behind the end of a span; at most this much
-/// time and [`LATE_BYTES`]. It happens when the agent was away and its sockets were kept for it.
-pub(crate) const LATE: SignedDuration = SignedDuration::from_mins(15);
+/// How much later than its event a record may be filed and still be found behind the end of a span: at most this much time
+/// and [`LATE_BYTES`]. It happens when the agent was away and its sockets were kept for it; nobody wrote meanwhile, so
+/// what was late comes first.
+pub(crate) const LATE: SignedDuration = SignedDuration::from_hours(24);
 pub(crate) const LATE_BYTES: u64 = 32 << 20;
 
 /// The bisection ends at this many bytes.

@@ -13,7 +13,7 @@ use memchr::memchr_iter;
 
 use super::best::{Best, Hit};
 use super::blocks::{Block, Buffer};
-use super::files::{Content, LATE, LATE_BYTES, LogFile, Packing, family};
+use super::files::{Content, LATE, LATE_BYTES, LogFile, OUT_OF_ORDER, Packing, family};
 use super::filter::Filter;
 use super::kernel::KernelLine;
 use super::query::{Fit, Query, Span};
@@ -251,7 +251,7 @@ fn is_outside(files: &[LogFile], index: usize, span: Span) -> bool {
         (next.content, &next.series) == (file.content, &file.series) && file.first.is_some()
     });
     let ends_before = next.and_then(|next| next.first).zip(span.from);
-    begins_after || ends_before.is_some_and(|(next, from)| late(next) < from)
+    begins_after || ends_before.is_some_and(|(next, from)| from.duration_since(next) > OUT_OF_ORDER)
 }
 
 fn pieces(file: &LogFile, span: Span) -> io::Result<Vec<(u64, u64)>> {
