@@ -9,7 +9,7 @@ use super::flood::{self, Flood, Load};
 use super::records::{self, Plan};
 use super::stage::Stage;
 use super::statistics::Sorted;
-use super::table::{table, thousands, verdict};
+use super::table::{if_measured, table, thousands, verdict};
 use super::wiper::Wiper;
 use crate::netns::Netns;
 
@@ -93,7 +93,14 @@ pub(super) fn run(stage: &Stage, anetcond: &Path, plan: Plan) -> Result<()> {
     ];
     println!("{}", table(head, &rows));
     let reached = format!("{ratio:.2}x unpaced");
-    println!("{}", verdict(ratio <= 2.0, "p99 under load within 2x of p99 without", &reached));
+    println!(
+        "{}",
+        verdict(
+            if_measured(ratio, |ratio| ratio <= 2.0),
+            "p99 under load within 2x of p99 without",
+            &reached
+        )
+    );
     Ok(())
 }
 

@@ -18,10 +18,19 @@ pub(super) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
     lines.collect()
 }
 
-/// Whether a target of the issue is met.
-pub(super) fn verdict(met: bool, target: &str, reached: &str) -> String {
-    let word = if met { "met" } else { "NOT met" };
+/// Whether a target is met; `None`: there was too little to measure.
+pub(super) fn verdict(met: Option<bool>, target: &str, reached: &str) -> String {
+    let word = match met {
+        Some(true) => "met",
+        Some(false) => "NOT met",
+        None => "not measured",
+    };
     format!("  target: {target}: {word} ({reached})\n")
+}
+
+/// Whether a ratio is as wanted; it is no number where nothing was measured.
+pub(super) fn if_measured(ratio: f64, wanted: impl FnOnce(f64) -> bool) -> Option<bool> {
+    ratio.is_finite().then(|| wanted(ratio))
 }
 
 /// `1234567` as `1,234,567`.
@@ -45,6 +54,14 @@ mod tests {
     fn columns_are_aligned() {
         let rows = [["a".to_owned(), "1".to_owned()], ["long".to_owned(), "1000".to_owned()]];
         assert_eq!(table(["", "n"], &rows), "           n\n  a        1\n  long  1000\n");
+    }
+
+    #[test]
+    fn verdicts_say_when_there_is_none() {
+        for (ratio, word) in [(0.4, ": met"), (0.6, ": NOT met"), (f64::NAN, ": not measured")] {
+            let met = if_measured(ratio, |ratio| ratio <= 0.5);
+            assert!(verdict(met, "half", "x").contains(word), "{ratio}");
+        }
     }
 
     #[test]
