@@ -1,5 +1,7 @@
 //! Sentences that can be pasted into a ticket, and why a question is refused.
 
+use std::collections::HashSet;
+
 use anetcon_records::search::{
     Answer, Content, Found, Hit, KernelLine, Query, Refused, Role, Span, endpoint,
 };
@@ -12,21 +14,50 @@ use super::style::{BAD, BOLD, DIM, paint};
 
 const LEFT_OUT: &str = "a remote end that is left out of the records";
 
-/// Every hit as a sentence, the best first, each with what distinguishes it.
+/// Every connection as a sentence, the best first, each with what distinguishes it.
 pub fn who(query: &Query, found: &Found) -> String {
-    let many = found.hits.len() > 1;
+    let hits = connections(&found.hits);
+    let many = hits.len() > 1;
     let mut text = String::new();
-    for (hit, number) in found.hits.iter().zip(1..) {
+    for (hit, number) in hits.iter().zip(1..) {
         let (head, indent) =
             if many { (format!("{number}. "), "   ") } else { (String::new(), "") };
         let sentence = sentence(query, hit);
         text.push_str(&format!("{head}{}\n", paint(BOLD, sentence)));
         text.push_str(&format!("{indent}{}\n", paint(DIM, reason(query, hit))));
     }
-    if many {
-        text.push_str(&format!("\n{}\n", summary(query, found)));
+    if many || found.matched > found.hits.len() as u64 {
+        let told_twice = (found.hits.len() - hits.len()) as u64;
+        let fitting = found.matched.saturating_sub(told_twice);
+        text.push_str(&format!("\n{}\n", summary(query, hits.len() as u64, fitting)));
     }
     text
+}
+
+/// The hits without the start of a connection whose end is among them: the end says when it began.
+fn connections(hits: &[Hit]) -> Vec<&Hit> {
+    let identity = |hit: &Hit| match hit.answer() {
+        Some(Answer::Session(record)) => {
+            let end = record.event.action == RecordAction::End;
+            let start = if end { record.event.start? } else { record.timestamp };
+            let anetcon = &record.anetcon;
+            let of = (anetcon.boot_id.to_string(), anetcon.cookie.to_string());
+            Some((end, (of, anetcon.conntrack_id, start)))
+        }
+        _ => None,
+    };
+    let identities: Vec<_> = hits.iter().map(identity).collect();
+    let over: HashSet<_> = identities
+        .iter()
+        .flatten()
+        .filter(|(end, _)| *end)
+        .map(|(_, connection)| connection)
+        .collect();
+    let told = |found: &Option<_>| match found {
+        Some((false, connection)) => over.contains(connection),
+        _ => false,
+    };
+    hits.iter().zip(&identities).filter(|(_, found)| !told(found)).map(|(hit, _)| hit).collect()
 }
 
 /// Nothing was found: what was searched.
@@ -50,7 +81,7 @@ pub fn nothing(query: &Query, found: &Found) -> String {
         text.push_str(&format!("  searched {}\n", word(&file.path.display().to_string())));
     }
     let kernel: Vec<_> = read(Content::KernelFloat).chain(read(Content::KernelNat)).collect();
-    if found.kernel {
+    if !kernel.is_empty() {
         text.push_str("Kernel log lines, for times without session records; they do not show the outside address\n");
     }
     for file in kernel {
@@ -133,11 +164,9 @@ fn when(span: Span) -> String {
     }
 }
 
-fn summary(query: &Query, found: &Found) -> String {
-    let shown = found.hits.len() as u64;
-    let more = found.matched.saturating_sub(shown);
-    let count = if more > 0 {
-        format!("{} connections fit, the best {shown} are shown (--limit)", found.matched)
+fn summary(query: &Query, shown: u64, fitting: u64) -> String {
+    let count = if fitting > shown {
+        format!("{fitting} connections fit, the best {shown} are shown (--limit)")
     } else {
         format!("{shown} connections fit, the best first")
     };
