@@ -52,7 +52,7 @@ const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         name: "anetconctl",
-        ours: &["anetcon-api", "anetcon-core", "anetcon-host"],
+        ours: &["anetcon-api", "anetcon-core", "anetcon-host", "anetcon-records"],
         never: &["nftnl", "mnl", "rtnetlink"],
     },
     // Blind to the crates it tests, so that it cannot share their mistakes.
