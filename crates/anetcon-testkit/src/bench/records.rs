@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
+use std::ops::Deref;
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,11 +109,28 @@ pub(super) fn run(stage: &Stage, binaries: &Path, plan: Plan) -> Result<()> {
     repair::run(stage, &anetcond, plan)
 }
 
-/// The agent of a run: it audits the router and nothing else.
-pub(super) fn agent(anetcond: &Path, names: &[&str], records: bool) -> Agent {
+/// An agent that ends in good order, so that it sets the machine-wide sysctl back.
+pub(super) struct Audit(Agent);
+
+impl Deref for Audit {
+    type Target = Agent;
+    fn deref(&self) -> &Agent {
+        &self.0
+    }
+}
+
+impl Drop for Audit {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+/// The agent of a run: it audits these namespaces and nothing else.
+pub(super) fn agent(anetcond: &Path, names: &[&str], records: bool) -> Audit {
     let configuration =
         Configuration { writer: "rsyslog".into(), records, ..Configuration::auditing(names) };
-    let agent = Agent::start(anetcond, configuration);
+    let mut agent = Audit(Agent::prepared(anetcond, configuration));
+    agent.0.start_again();
     let count = names.len() as u64;
     agent.wait_audited(count);
     if records {
