@@ -1,8 +1,10 @@
-//! The kernel log lines of our rules: read from /dev/kmsg, sorted by prefix, written to the two log files.
+//! What goes on record: the kernel log lines of our rules, and session records; and the search in both.
 //!
-//! This is the capture plane of `log.writer = "agent"`. `kmsg`, `sequence`, `sort`, `line` and `clock` are pure; `reader`,
-//! `file`, `tail`, `position` and `system` are the edges; `capture` owns the thread that ties them together. Nothing here
-//! may know namespaces or netlink, and nothing here runs on an async runtime.
+//! Kernel lines are the capture plane of `log.writer = "agent"`: read from /dev/kmsg, sorted by prefix, written to the two log
+//! files. `kmsg`, `sequence`, `sort`, `line` and `clock` are pure; `reader`, `file`, `tail`, `position` and `system` are the
+//! edges; `capture` owns the thread that ties them together. `session` writes one record per connection, and `search` finds
+//! connections again in all of these files. Nothing here may know netlink or enter a namespace, and nothing here runs on an
+//! async runtime.
 
 #![forbid(unsafe_code)]
 

@@ -1,5 +1,5 @@
 //! Finding connections in files as they are after some days: live, rotated, packed, damaged.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here")]
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends here")]
 
 mod sessions;
 

@@ -188,3 +188,97 @@ fn fields(text: &str) -> Result<(), Refused> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn now() -> ZonedDateTime {
+        let now: Timestamp = "2026-11-23T16:00:00Z".parse().unwrap();
+        now.to_zoned_datetime(TimeZone::get("Europe/Berlin").unwrap())
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        let cases = [
+            ("2026-11-23T14:03:10Z", "2026-11-23T14:03:10Z", false),
+            ("2026-11-23T14:03:10.5+02:00", "2026-11-23T12:03:10.5Z", false),
+            ("2026-11-23 14:03:10Z", "2026-11-23T14:03:10Z", false),
+            ("2026-11-23 14:03:10", "2026-11-23T13:03:10Z", true),
+            ("2026-07-01 14:03:10", "2026-07-01T12:03:10Z", true),
+            ("2026-11-23T14:03:10.25", "2026-11-23T13:03:10.25Z", true),
+            ("2026-11-23 14:03", "2026-11-23T13:03:00Z", true),
+            ("2026-11-23", "2026-11-22T23:00:00Z", true),
+            ("-2h", "2026-11-23T14:00:00Z", false),
+            ("-1d2h30m5s", "2026-11-22T13:29:55Z", false),
+            ("-90min", "2026-11-23T14:30:00Z", false),
+            ("now", "2026-11-23T16:00:00Z", false),
+            ("1795442590", "2026-11-23T14:03:10Z", false),
+            ("1795442590.25", "2026-11-23T14:03:10.25Z", false),
+        ];
+        for (text, time, local) in cases {
+            let expected = Moment { time: time.parse().unwrap(), local };
+            assert_eq!(Moment::parse(text, &now()), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_wrong_part_of_a_time_is_marked() {
+        let cases = [
+            ("", "", "cut short"),
+            ("2026-13-01 00:00:00", "13", "month"),
+            ("2026-02-29T00:00:00Z", "29", "day"),
+            ("2026-11-23 24:00:00", "24", "hour"),
+            ("2026-11-23 14:60:00", "60", "minute"),
+            ("2026-11-23 14:03:61", "61", "second"),
+            ("2026-11-23 14", "", "cut short"),
+            ("2026/11/23", "/11/23", "number of seconds"),
+            ("23.11.2026", "23.11.2026", "milliseconds"),
+            ("2026-11-23 at noon", "at noon", "no time"),
+            ("2026-11-23 14:03:10 CET", "2026-11-23 14:03:10 CET", "no time"),
+            ("1795442590123", "1795442590123", "milliseconds"),
+            ("179544x", "x", "only digits"),
+            ("yesterday", "yesterday", "no time"),
+            ("-", "", "missing"),
+            ("-2", "", "unit is missing"),
+            ("-h", "h", "no number"),
+            ("-2m1h", "h", "larger units come first"),
+            ("-2h2h", "h", "each once"),
+            ("-2fortnights", "fortnights", "no unit"),
+            ("-99999999999h", "99999999999", "too long"),
+            ("2026-03-29 02:30:00", "2026-03-29 02:30:00", "set forward"),
+            ("2026-10-25 02:30:00", "2026-10-25 02:30:00", "set back"),
+        ];
+        for (text, part, message) in cases {
+            let refused = Moment::parse(text, &now()).expect_err(text);
+            assert_eq!(&text[refused.part.clone()], part, "{refused:?}");
+            assert!(refused.message.contains(message), "{refused:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_argument_makes_it_panic(text in "(\\PC|[-0-9:.TZ \\[\\]])*") {
+            let results = [
+                Moment::parse(&text, &now()).err(),
+                length(&text).err(),
+                crate::search::Asked::parse(&text).err(),
+                crate::search::transport(&text).err(),
+                crate::search::namespace(&text).err(),
+            ];
+            for refused in results.into_iter().flatten() {
+                prop_assert!(text.get(refused.part).is_some(), "{text:?}");
+            }
+        }
+
+        #[test]
+        fn near_times_do_not_make_it_panic(text in "-?[0-9]{0,5}-?[0-9]{0,3}-[0-9é]{2}[T ][0-9]{2}:[0-9é]{2}:?[0-9]{0,3}\\.?[0-9]*(Z|\\+[0-9:]*)?") {
+            if let Err(refused) = Moment::parse(&text, &now()) {
+                prop_assert!(text.get(refused.part).is_some(), "{text:?}");
+            }
+        }
+    }
+}

@@ -131,7 +131,7 @@ mod tests {
             protocol,
             source: (from.parse::<std::net::IpAddr>().unwrap(), port(source)).into(),
             destination: (to.parse::<std::net::IpAddr>().unwrap(), port(destination)).into(),
-            icmp: icmp.then(|| Icmp { kind: source as u8, code: destination as u8, id: 7 }),
+            icmp: icmp.then_some(Icmp { kind: source as u8, code: destination as u8, id: 7 }),
         }
     }
 
