@@ -193,13 +193,20 @@ impl Agent {
         let changes = settings::changes(&self.in_force().config, &config);
         // The capture thread answers within milliseconds.
         block_in_place(|| self.capture.prepare(&config));
-        // Before any namespace hands connections over that only the new configuration wants.
-        block_in_place(|| self.records.reconfigure(&self.in_force().config, &config));
+        // Before any namespace hands connections over that only the new configuration wants, and after the last has handed
+        // over those that only the old one did.
+        let records = || self.records.reconfigure(&self.in_force().config, &config);
+        if config.records.enabled {
+            block_in_place(records);
+        }
         let Reconfigured { added, removed } = self
             .order(|done| Order::Reconfigure(Arc::clone(&config), done))
             .await
             .ok_or(ReloadError::Unavailable)?
             .map_err(|error| ReloadError::Bad(format!("{error:#}")))?;
+        if !config.records.enabled {
+            block_in_place(records);
+        }
         self.capture.reconfigure(&config);
         if let Err(error) = self.verbosity.set(config.debug) {
             tracing::warn!(error = %format_args!("{error:#}"), "the log level stays as it was");

@@ -13,7 +13,7 @@ use anetcon_api::{NamespaceRecords, RecordsStatus};
 use anetcon_core::config::Config;
 use anetcon_core::netns::{NetnsCookie, NetnsName};
 use anetcon_host::Conntrack;
-use anetcon_records::session::{Origin, Run, SessionLog, SessionLogConfig};
+use anetcon_records::session::{Known, Origin, Run, SessionLog, SessionLogConfig};
 use anetcon_records::system;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -44,7 +44,7 @@ pub struct Records {
 enum Log {
     /// `records.enabled = false`.
     Off,
-    On(Arc<SessionLog>),
+    On(SessionLog),
     /// There should be one: why not.
     Failed(String),
 }
@@ -56,7 +56,7 @@ impl Records {
         let (followers, gone) = mpsc::channel(1);
         Self {
             runtime,
-            log: RwLock::new(begin(config, &registry)),
+            log: RwLock::new(begin(config, &registry, None)),
             registry,
             followers: Mutex::new(Some(followers)),
             gone: tokio::sync::Mutex::new(gone),
@@ -78,17 +78,18 @@ impl Records {
         Some(follower.start(&self.runtime, conntrack, wanted))
     }
 
-    /// Puts another configuration in force. Waits for the disk where the file changes.
+    /// Puts another configuration in force. Waits for the disk. Where it switches records off, nobody must be followed
+    /// any more.
     pub fn reconfigure(&self, old: &Config, new: &Config) {
         if old.records == new.records {
             // Renamed by whoever asked for the reload, perhaps.
             self.reopen();
             return;
         }
-        let fresh = begin(new, &self.registry);
-        let stale = std::mem::replace(&mut *self.write(), fresh);
-        // Its thread writes what it has before this returns.
-        drop(stale);
+        // What was handed over before is in its file before the new log begins; what comes meanwhile waits for this lock.
+        let mut log = self.write();
+        let known = std::mem::replace(&mut *log, Log::Off).end();
+        *log = begin(new, &self.registry, known);
     }
 
     /// Has the file opened anew. Whether that was done in time.
@@ -156,12 +157,22 @@ impl Records {
     }
 }
 
-fn begin(config: &Config, registry: &Arc<Registry>) -> Log {
+impl Log {
+    /// Writes what waits. What is on record then.
+    fn end(self) -> Option<Known> {
+        match self {
+            Self::On(log) => log.hand_over().ok(),
+            Self::Off | Self::Failed(_) => None,
+        }
+    }
+}
+
+fn begin(config: &Config, registry: &Arc<Registry>, known: Option<Known>) -> Log {
     if !config.records.enabled {
         return Log::Off;
     }
-    match open(config, registry) {
-        Ok(log) => Log::On(Arc::new(log)),
+    match open(config, registry, known) {
+        Ok(log) => Log::On(log),
         Err(error) => {
             let error = format!("{error:#}");
             tracing::error!(error, "connections are not put on record");
@@ -170,7 +181,11 @@ fn begin(config: &Config, registry: &Arc<Registry>) -> Log {
     }
 }
 
-fn open(config: &Config, registry: &Arc<Registry>) -> anyhow::Result<SessionLog> {
+fn open(
+    config: &Config,
+    registry: &Arc<Registry>,
+    known: Option<Known>,
+) -> anyhow::Result<SessionLog> {
     let run = Run {
         hostname: system::hostname(),
         boot_id: system::boot_id()?,
@@ -180,6 +195,7 @@ fn open(config: &Config, registry: &Arc<Registry>) -> anyhow::Result<SessionLog>
     let file: &Path = &config.records.file;
     let mut settings = SessionLogConfig::new(file.to_owned(), run);
     settings.end = config.records.end;
+    settings.known = known;
     let registry = Arc::clone(registry);
     Ok(SessionLog::start(settings, move |event| capture::tell(&registry, &event))?)
 }

@@ -290,7 +290,7 @@ impl Worker {
             self.superseded.insert(old.rules.table.clone());
             self.superseded.remove(&self.config.rules.table);
         }
-        self.follow_otherwise();
+        self.follow_otherwise(&old).await;
         self.pending = Some(Pending::new(Cause::Configure));
         // What kept this namespace failing may just have been mended.
         self.not_before = Instant::now();

@@ -234,7 +234,7 @@ fn limited(networks: [&'static str; 2], scope: &str, [floats, outs]: [&[IpAddr];
 
     for (kind, actions) in [("float", ["float"; 2]), ("nat", ["nat", "direct"])] {
         let recorded_as = records.iter().filter(|record| actions.contains(&action(record)));
-        let ports: Vec<_> = recorded_as.map(|record| sides(record)).collect();
+        let ports: Vec<_> = recorded_as.map(sides).collect();
         let logged = wait_until("the kernel's lines are in the files", PATIENCE, || {
             let lines = recorded.agent.log_lines(kind);
             (lines.len() >= ports.len()).then_some(lines)

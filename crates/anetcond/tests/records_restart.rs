@@ -127,6 +127,11 @@ fn rotation_under_load_loses_and_doubles_nothing() {
     let netns = Netns::new("recrotate");
     let agent = auditing(&[&netns], |_| {});
     let made = under_load(&netns, |more| {
+        // So that each file gets its part.
+        let more = || {
+            more();
+            settle(&agent, &netns);
+        };
         for number in 0..5 {
             more();
             rename(&agent, number);

@@ -1,6 +1,6 @@
 //! What can go wrong costs no more than it must, is counted, and is told: a full disk, a folder that is gone, a buffer
 //! that runs over, a namespace that is deleted.
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not right")]
 #![allow(
     clippy::indexing_slicing,
     reason = "a missing member of a JSON document is null, not a panic"
@@ -220,6 +220,22 @@ fn a_deleted_namespace_leaves_all_its_records() {
         agent.wait_for_status("nobody is followed", |status| status["records"]["namespaces"] == 0);
     assert_eq!(problem(&status), None);
     assert!(agent.open_files().len() < before);
+}
+
+#[test]
+fn a_deleted_namespace_that_overran_leaves_what_is_open() {
+    let netns = Netns::new("reclast");
+    let agent = auditing(&[&netns], |configuration| configuration.record_buffer = 65_536);
+    let witness = netns.witness();
+    agent.signal(Signal::SIGSTOP);
+    let made = open(&netns, 0..2000);
+    drop(netns);
+    agent.signal(Signal::SIGCONT);
+    wait_until("the kernel frees the namespace", PATIENCE, || witness.saw_it_freed());
+    rotate(&agent);
+    assert_once(&read(&file(&agent)), &made);
+    // It is gone; that it overran is not.
+    agent.wait_for_status("the overrun is counted", |status| number(status, "overruns") == 1);
 }
 
 #[test]

@@ -15,8 +15,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::record::{Endpoint, RecordAction, SessionRecord};
 use crate::tail::newest_rotated;
 
-/// How many connections are remembered in each of the two generations; 32 bytes each, so 64 MiB at most.
-pub const GENERATION: usize = 1 << 20;
+/// How many connections are remembered in each of the two generations. A hash table of 2^20 places of 17 bytes is full
+/// then, so both take 36 MiB at most.
+pub const GENERATION: usize = 900_000;
 
 /// How much of the newest files is read at the start: about 400,000 records.
 pub const TAIL: u64 = 256 << 20;
@@ -41,11 +42,15 @@ pub struct Noted {
     pub seen: bool,
 }
 
+/// A [`Noted`] in eight bytes: microseconds since 1970, and in the lowest bit whether it was seen.
+#[derive(Debug, Clone, Copy)]
+struct Packed(i64);
+
 /// The connections that are on record.
 #[derive(Debug, Clone)]
 pub struct Known {
-    young: HashMap<Key, Noted>,
-    old: HashMap<Key, Noted>,
+    young: HashMap<Key, Packed>,
+    old: HashMap<Key, Packed>,
     generation: usize,
 }
 
@@ -66,6 +71,20 @@ impl Key {
         let anetcon = &record.anetcon;
         let ends = [record.source.as_ref(), record.destination.as_ref()];
         Self::new(&anetcon.cookie, anetcon.conntrack_id, anetcon.zone, ends)
+    }
+}
+
+impl From<Noted> for Packed {
+    fn from(noted: Noted) -> Self {
+        Self(noted.at.as_microsecond() << 1 | i64::from(noted.seen))
+    }
+}
+
+impl From<Packed> for Noted {
+    fn from(Packed(bits): Packed) -> Self {
+        // It was a time when it was packed.
+        let at = Timestamp::from_microsecond(bits >> 1).unwrap_or(Timestamp::MIN);
+        Self { at, seen: bits & 1 == 1 }
     }
 }
 
@@ -100,6 +119,11 @@ impl Known {
         self.len() == 0
     }
 
+    /// Whether this connection is known.
+    pub fn has(&self, key: Key) -> bool {
+        self.young.contains_key(&key) || self.old.contains_key(&key)
+    }
+
     /// Whether the opening of this connection is on record already, because a dump was faster than the event. `told` is the
     /// kernel's time of the event, `read` when it was read.
     pub fn opened(&self, key: Key, told: Option<Timestamp>, read: Timestamp) -> bool {
@@ -130,18 +154,18 @@ impl Known {
         if self.young.len() >= self.generation && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, noted);
+        self.young.insert(key, noted.into());
     }
 
     /// Forgets a connection that is over, and says when it began if it was opened under our eyes.
     pub fn forget(&mut self, key: Key) -> Option<Timestamp> {
         let young = self.young.remove(&key);
         let old = self.old.remove(&key);
-        young.or(old).filter(|noted| !noted.seen).map(|noted| noted.at)
+        young.or(old).map(Noted::from).filter(|noted| !noted.seen).map(|noted| noted.at)
     }
 
     fn get(&self, key: Key) -> Option<Noted> {
-        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied().map(Noted::from)
     }
 
     fn add_file(&mut self, path: &Path, boot_id: &str, tail: u64) -> io::Result<()> {

@@ -12,12 +12,12 @@ use jiff::Timestamp;
 use super::build::{Origin, Run};
 use super::counters::SessionCounters;
 use super::error::SessionError;
-use super::known;
+use super::known::{self, Known};
 use super::writer::Writer;
 use crate::counters::Event as Told;
 use crate::teller::OnEvent;
 
-/// How many records may wait: some seconds at the highest rates, in at most 64 MiB.
+/// How many records may wait: some seconds at the highest rates, in about 40 MiB, and as many again being written.
 pub const QUEUE: usize = 1 << 17;
 
 /// What is written where.
@@ -35,13 +35,15 @@ pub struct SessionLogConfig {
     pub generation: usize,
     /// How many bytes of the newest files are read at the start, for what this boot has on record already.
     pub tail: u64,
+    /// What is on record already, if that is known; nothing is read then. From [`SessionLog::hand_over`].
+    pub known: Option<Known>,
 }
 
 /// The records of all namespaces on their way into one file.
 #[derive(Debug)]
 pub struct SessionLog {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Known>>,
 }
 
 /// A connection that waits.
@@ -93,7 +95,7 @@ impl SessionLogConfig {
     /// The usual limits.
     pub fn new(file: PathBuf, run: Run) -> Self {
         let (generation, tail) = (known::GENERATION, known::TAIL);
-        Self { file, run, end: false, queue: QUEUE, generation, tail }
+        Self { file, run, end: false, queue: QUEUE, generation, tail, known: None }
     }
 }
 
@@ -182,11 +184,20 @@ impl SessionLog {
         Ok(self.shared.snapshot())
     }
 
-    fn finish(&mut self) -> Result<(), SessionError> {
-        let Some(thread) = self.thread.take() else { return Ok(()) };
+    /// Writes what waits and ends the thread. What is on record then, for the log that comes next.
+    ///
+    /// # Errors
+    /// [`SessionError::Panicked`].
+    pub fn hand_over(mut self) -> Result<Known, SessionError> {
+        self.finish()?.ok_or(SessionError::Panicked)
+    }
+
+    /// `None`: that was done before.
+    fn finish(&mut self) -> Result<Option<Known>, SessionError> {
+        let Some(thread) = self.thread.take() else { return Ok(None) };
         self.shared.lock().stop = true;
         self.shared.changed.notify_one();
-        thread.join().map_err(|_| SessionError::Panicked)
+        thread.join().map(Some).map_err(|_| SessionError::Panicked)
     }
 }
 

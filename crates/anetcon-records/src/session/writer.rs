@@ -63,7 +63,8 @@ impl Writer {
         }
     }
 
-    pub(crate) fn run(mut self) {
+    /// Works until told to stop, and returns what is on record.
+    pub(crate) fn run(mut self) -> Known {
         self.remember();
         // Makes the file, so that status tells at once if that fails.
         self.append();
@@ -79,13 +80,17 @@ impl Writer {
             self.append();
             self.shared.done(asked);
             if batch.last {
-                return;
+                return self.known;
             }
         }
     }
 
-    /// Reads what an earlier run of this boot has written.
+    /// Takes over what is on record, or reads what an earlier run of this boot has written.
     fn remember(&mut self) {
+        if let Some(known) = self.config.known.take() {
+            self.known = known;
+            return;
+        }
         let SessionLogConfig { file, run, tail, generation, .. } = &self.config;
         match Known::read(file, &run.boot_id, *tail, *generation) {
             Ok(known) => {
@@ -113,9 +118,14 @@ impl Writer {
     fn fate(&mut self, waiting: &Waiting) -> Fate {
         let Waiting { origin, event, action, read, .. } = waiting;
         let flow = &event.flow;
-        let [source, destination] = ends(flow, *action, self.config.run.destination);
-        let ends = [source.as_ref(), destination.as_ref()];
-        let key = Key::new(origin.cookie(), flow.id, flow.zone, ends);
+        // By both ends, whatever is written of them; by one if that is all that a file tells of it.
+        let [key, of_one_end] = [true, false].map(|with_remote| {
+            let [source, destination] = ends(flow, *action, with_remote);
+            let ends = [source.as_ref(), destination.as_ref()];
+            Key::new(origin.cookie(), flow.id, flow.zone, ends)
+        });
+        let known_by_one = !self.known.has(key) && self.known.has(of_one_end);
+        let key = if known_by_one { of_one_end } else { key };
         let told = event.time.and_then(nanoseconds);
         match event.kind {
             EventKind::New if self.known.opened(key, told, *read) => Fate::Repeated,

@@ -11,12 +11,16 @@ use anetcon_host::{Conntrack, Filter, NetnsConnections};
 use anetcon_records::session::Origin;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use super::Records;
 
 /// Events that are handed over at once. Then others get a turn.
 const BATCH: usize = 512;
+
+/// How long an end is waited for.
+const END_TIME: Duration = Duration::from_secs(2);
 
 /// The pause after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -46,12 +50,21 @@ impl Wanted {
 #[derive(Debug)]
 pub struct Following {
     wanted: watch::Sender<Wanted>,
+    task: JoinHandle<()>,
 }
 
 impl Following {
     /// Whether it still reads. It ends by itself only if its socket broke.
     pub fn is_alive(&self) -> bool {
         !self.wanted.is_closed()
+    }
+
+    /// Ends it, and waits until what waited in the kernel is handed over.
+    pub async fn end(self) {
+        drop(self.wanted);
+        if timeout(END_TIME, self.task).await.is_err() {
+            tracing::warn!("the last connections of a namespace take long to read");
+        }
     }
 
     /// Records something else from now on.
@@ -88,8 +101,8 @@ impl Follower {
 
     pub(super) fn start(self, runtime: &Handle, conntrack: Conntrack, wanted: Wanted) -> Following {
         let (sender, receiver) = watch::channel(wanted);
-        runtime.spawn(self.run(conntrack, receiver));
-        Following { wanted: sender }
+        let task = runtime.spawn(self.run(conntrack, receiver));
+        Following { wanted: sender, task }
     }
 
     async fn run(mut self, conntrack: Conntrack, mut wanted: watch::Receiver<Wanted>) {
@@ -101,10 +114,11 @@ impl Follower {
         if let Err(error) = outcome {
             let error = format!("{:#}", anyhow::Error::new(error));
             tracing::error!(netns = %self.name, error, "connections are not put on record");
-            self.state.error = Some(error);
+            // Its numbers are among the past ones from now on.
+            let failed = NamespaceRecords { error: Some(error), ..NamespaceRecords::default() };
+            self.records.registry.set_records(&self.name, failed);
         }
-        self.state.following = false;
-        self.publish();
+        // Who ends it tells what comes then: that may be another follower, which has told of itself already.
         self.records.remember(&self.state);
     }
 
@@ -118,6 +132,7 @@ impl Follower {
         loop {
             if self.look {
                 self.look_around(&mut connections, &limits);
+                self.publish();
             }
             let mut batch = Vec::new();
             let mut take = |event| sort(&limits, event, &mut batch);
@@ -127,6 +142,8 @@ impl Follower {
                     if changed.is_err() {
                         return self.finish(&mut connections, &limits);
                     }
+                    // What happened before is judged by what was in force then.
+                    self.catch_up(&mut connections, &limits)?;
                     let now = wanted.borrow_and_update().clone();
                     connections.refilter(&now.filter)?;
                     limits = now.limits;
@@ -152,15 +169,11 @@ impl Follower {
             // Told once, in the status; it is tried again until it works.
             Err(error) => self.state.error = Some(format!("{:#}", anyhow::Error::new(error))),
         }
-        self.publish();
     }
 
     fn took(&mut self, drained: anetcon_host::Drained, batch: Vec<Recorded>) {
-        self.records.push(&self.origin, batch);
+        self.count(drained, batch);
         if drained.lost || drained.malformed > 0 {
-            self.look |= drained.lost;
-            self.state.overruns += u64::from(drained.lost);
-            self.state.malformed += drained.malformed;
             self.publish();
         }
         if drained.lost {
@@ -168,8 +181,15 @@ impl Follower {
         }
     }
 
-    /// What waits in the kernel, before the socket is closed.
-    fn finish(
+    fn count(&mut self, drained: anetcon_host::Drained, batch: Vec<Recorded>) {
+        self.records.push(&self.origin, batch);
+        self.look |= drained.lost;
+        self.state.overruns += u64::from(drained.lost);
+        self.state.malformed += drained.malformed;
+    }
+
+    /// Everything that waits in the kernel.
+    fn catch_up(
         &mut self,
         connections: &mut NetnsConnections,
         limits: &Limits,
@@ -177,11 +197,24 @@ impl Follower {
         loop {
             let mut batch = Vec::new();
             let drained = connections.drain(BATCH, &mut |event| sort(limits, event, &mut batch))?;
-            self.took(drained, batch);
+            self.count(drained, batch);
             if !drained.more {
                 return Ok(());
             }
         }
+    }
+
+    /// As long as the socket is there: nobody looks later.
+    fn finish(
+        &mut self,
+        connections: &mut NetnsConnections,
+        limits: &Limits,
+    ) -> Result<(), anetcon_host::Error> {
+        self.catch_up(connections, limits)?;
+        if self.look {
+            self.look_around(connections, limits);
+        }
+        Ok(())
     }
 
     fn publish(&self) {

@@ -1,6 +1,7 @@
 //! The connections of a worker's namespace are put on record, elsewhere: here is only seen to it.
 
 use anetcon_api::NamespaceRecords;
+use anetcon_core::config::Config;
 use anetcon_host::NetnsRules;
 
 use super::Worker;
@@ -12,7 +13,6 @@ impl Worker {
     pub(super) async fn follow(&mut self) {
         let Some(cookie) = self.rules.as_ref().map(NetnsRules::cookie) else { return };
         if !self.config.records.enabled {
-            self.following = None;
             return;
         }
         let alive = |(of, following): &(_, Following)| *of == cookie && following.is_alive();
@@ -31,10 +31,21 @@ impl Worker {
     }
 
     /// After a reload.
-    pub(super) fn follow_otherwise(&self) {
-        if let Some((_, following)) = &self.following {
+    pub(super) async fn follow_otherwise(&mut self, old: &Config) {
+        let (before, now) = (&old.records, &self.config.records);
+        // Two sockets at once would tell of everything twice.
+        if !now.enabled || now.buffer != before.buffer {
+            self.unfollow().await;
+        } else if let Some((_, following)) = &self.following {
             following.change(Wanted::new(&self.config, &self.name));
         }
+    }
+
+    async fn unfollow(&mut self) {
+        if let Some((_, following)) = self.following.take() {
+            following.end().await;
+        }
+        self.registry.set_records(&self.name, NamespaceRecords::default());
     }
 
     /// It is tried again with every pass and sweep; rules and kernel lines do not depend on it.
