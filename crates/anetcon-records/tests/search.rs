@@ -328,6 +328,19 @@ fn kernel_lines_answer_for_times_without_records() {
 }
 
 #[test]
+fn kernel_lines_answer_for_a_hole_between_records() {
+    let dataset = Dataset::new();
+    // Without a record from the first minute to the end of the first hour.
+    dataset.write("", &(dataset.lines(0..120) + &dataset.lines(7200..7300)));
+    let logged = KERNEL.replace("2026-11-22T23:00:00", "2026-11-23T00:30:00");
+    fs::write(dataset.folder.path("anetcon.nat.log"), format!("{logged}\n")).unwrap();
+    let inside_hole = dataset.search(&about("203.0.113.7:41022", time("2026-11-23T00:30:10Z")));
+    assert_eq!(inside_hole.hits.len(), 1, "{inside_hole:?}");
+    let recorded = dataset.search(&about("203.0.113.7:41022", time("2026-11-23T00:55:40Z")));
+    assert!(!recorded.kernel, "{recorded:?}");
+}
+
+#[test]
 fn nothing_at_all_is_an_answer() {
     let dataset = Dataset::new();
     let found = dataset.search(&asked("203.0.113.7"));

@@ -161,6 +161,9 @@ fn json_is_the_records_themselves_with_their_rank() {
     };
     let expected = format!("{}\n{}\n", ranked(lines[9], 1), ranked(lines[8], 2));
     assert_eq!((ran.code, ran.stdout), (Some(0), expected));
+    let cut = who(folder.path(), &["203.0.113.7", "--json", "--limit", "2"]);
+    assert_eq!((cut.code, cut.stdout.lines().count()), (Some(0), 2));
+    assert_eq!(cut.stderr, "anetconctl: 6 more records fit: raise --limit\n");
 }
 
 #[test]

@@ -77,11 +77,16 @@ pub fn search(query: &Query, sources: &Sources, limit: usize) -> io::Result<Foun
     let mut sessions = open(&sources.sessions, Content::Sessions, &mut found)?;
     sessions.sort_by(|one, other| (&one.series, one.first).cmp(&(&other.series, other.first)));
     found.covered = covered(&sessions);
-    let all = scan(query, &hashes, &sessions, &[query.span], limit, &mut found);
+    let (all, recorded) = scan(query, &hashes, &sessions, &[query.span], limit, &mut found);
     let (hits, matched) = Best::merged(all, limit);
     (found.hits, found.matched) = (hits, matched);
 
-    let spans = uncovered(query.span, found.covered, found.hits.is_empty());
+    // Nothing was recorded then, though records are older and newer: the agent was not there.
+    let hole = !query.span.is_everything() && !recorded;
+    let spans = match hole {
+        true => vec![query.span],
+        false => uncovered(query.span, found.covered, found.hits.is_empty()),
+    };
     if !spans.is_empty() {
         let mut files = open(&sources.kernel_float, Content::KernelFloat, &mut found)?;
         files.extend(open(&sources.kernel_nat, Content::KernelNat, &mut found)?);
@@ -89,7 +94,7 @@ pub fn search(query: &Query, sources: &Sources, limit: usize) -> io::Result<Foun
             (one.content, &one.series, one.first).cmp(&(other.content, &other.series, other.first))
         });
         found.kernel = !files.is_empty();
-        let all = scan(query, &hashes, &files, &spans, limit, &mut found);
+        let (all, _) = scan(query, &hashes, &files, &spans, limit, &mut found);
         let (hits, matched) = Best::merged(all, limit);
         found.hits.extend(hits);
         found.hits.truncate(limit.max(1));
@@ -162,6 +167,8 @@ struct Worker {
     best: Best,
     reports: Vec<(u64, Damage, Option<String>)>,
     buffer: Buffer,
+    /// A line of the span was met, whether it fits or not.
+    recorded: bool,
 }
 
 fn scan(
@@ -171,7 +178,7 @@ fn scan(
     spans: &[Span],
     limit: usize,
     found: &mut Found,
-) -> Vec<Best> {
+) -> (Vec<Best>, bool) {
     let first_report = found.files.len();
     found.files.extend(files.iter().map(|file| FileReport {
         path: file.path.clone(),
@@ -194,6 +201,7 @@ fn scan(
             .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
             .collect()
     });
+    let recorded = workers.iter().any(|worker| worker.recorded);
     let mut all = Vec::new();
     for worker in workers {
         let reports = found.files.iter_mut().skip(first_report);
@@ -208,7 +216,7 @@ fn scan(
         }
         all.push(worker.best);
     }
-    all
+    (all, recorded)
 }
 
 /// The work: packed files first, for they take long and cannot be shared; plain files in pieces.
@@ -268,7 +276,8 @@ fn pieces(file: &LogFile, span: Span) -> io::Result<Vec<(u64, u64)>> {
 impl Scan<'_> {
     fn work(&self, units: &Mutex<VecDeque<Unit>>, limit: usize) -> Worker {
         let reports = vec![Default::default(); self.files.len()];
-        let mut worker = Worker { best: Best::new(limit), reports, buffer: Buffer::new() };
+        let mut worker =
+            Worker { best: Best::new(limit), reports, buffer: Buffer::new(), recorded: false };
         loop {
             let unit = units.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let Some(unit) = unit else { return worker };
@@ -281,7 +290,7 @@ impl Scan<'_> {
     }
 
     fn unit(&self, file: &LogFile, unit: Unit, worker: &mut Worker) -> io::Result<()> {
-        let Worker { best, reports, buffer } = worker;
+        let Worker { best, reports, buffer, recorded } = worker;
         let Some((searched, damage, _)) = reports.get_mut(unit.file) else { return Ok(()) };
         let query = Query { span: unit.span, ..self.query.clone() };
         let mut at = unit.from;
@@ -297,6 +306,8 @@ impl Scan<'_> {
                 if let Block::TooLong(_) = block {
                     note(damage, at);
                 }
+                let inside = |line| file.filed(line).is_some_and(|filed| unit.span.holds(filed));
+                *recorded = *recorded || lines.split(|&byte| byte == b'\n').any(inside);
                 self.block(file, unit.file, &query, lines, at, best, damage);
                 *searched += length as u64;
             }

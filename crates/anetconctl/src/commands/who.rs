@@ -61,9 +61,9 @@ pub struct Arguments {
     /// The folder of the files [default: where the configuration puts them]
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
-    /// Show this many of the best
-    #[arg(long, value_name = "COUNT", default_value = "20", value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    limit: u32,
+    /// Show this many of the best [default: 20, with --json 10000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: Option<u32>,
 }
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
@@ -77,7 +77,8 @@ pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
         }
     })?;
     let sources = sources(context, arguments)?;
-    let limit = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+    let limit = arguments.limit.unwrap_or(if context.json() { 10_000 } else { 20 });
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let found = search(&question.query, &sources, limit)
         .map_err(|error| Failure::new(Exit::CannotTell, error).context("cannot look for files"))?;
     for local in &question.local {
@@ -98,6 +99,10 @@ fn answer(context: &Context, question: &Question, found: &Found) -> Result<Exit,
         let unread = found.files.iter().filter(|file| file.error.is_some()).count();
         let blind = unread > 0 && unread == found.files.len();
         return Ok(if blind { Exit::CannotTell } else { Exit::Wrong });
+    }
+    let more = found.matched.saturating_sub(found.hits.len() as u64);
+    if context.json() && more > 0 {
+        context.output.note(&format!("anetconctl: {more} more records fit: raise --limit"));
     }
     let _ = if context.json() {
         let lines: Vec<String> =
