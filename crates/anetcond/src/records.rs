@@ -24,7 +24,7 @@ pub use self::follow::{Following, Wanted};
 use crate::capture;
 use crate::registry::Registry;
 
-/// How long a rotation waits for what was handed over before.
+/// How long a rotation, or a reload, waits for the file.
 const SYNC_TIME: Duration = Duration::from_secs(3);
 
 /// The record plane.
@@ -90,6 +90,11 @@ impl Records {
         let mut log = self.write();
         let known = std::mem::replace(&mut *log, Log::Off).end();
         *log = begin(new, &self.registry, known);
+        drop(log);
+        // So that the status tells at once whether the new file can be written.
+        if let Log::On(log) = &*self.read() {
+            log.sync(SYNC_TIME);
+        }
     }
 
     /// Has the file opened anew. Whether that was done in time.

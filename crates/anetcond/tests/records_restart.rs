@@ -103,7 +103,7 @@ fn a_stop_puts_on_record_what_waits() {
     let netns = Netns::new("recstop");
     let mut agent = auditing(&[&netns], |_| {});
     agent.signal(Signal::SIGSTOP);
-    let made = open(&netns, 0..2000);
+    let made = open(&netns, 0..10_000);
     agent.signal(Signal::SIGTERM);
     agent.signal(Signal::SIGCONT);
     assert!(agent.wait_for_exit().success());

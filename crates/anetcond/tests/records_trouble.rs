@@ -208,7 +208,7 @@ fn a_deleted_namespace_leaves_all_its_records() {
     let before = agent.open_files().len();
     // Deleted before the agent can have read the first of them.
     agent.signal(Signal::SIGSTOP);
-    let made = open(&netns, 0..2000);
+    let made = open(&netns, 0..10_000);
     drop(netns);
     agent.signal(Signal::SIGCONT);
     wait_until("the kernel frees the namespace", PATIENCE, || witness.saw_it_freed());
@@ -245,9 +245,12 @@ fn a_namespace_made_again_is_recorded_again() {
     let agent = auditing(&[&netns], |_| {});
     let mut made = Vec::new();
     for round in 0..6_u16 {
-        made.extend(open(&netns, round * 10..round * 10 + 10));
+        // What is left to read of the old one is read while the new one is opened.
+        agent.signal(Signal::SIGSTOP);
+        made.extend(open(&netns, round * 1000..round * 1000 + 1000));
         drop(netns);
         netns = Netns::named(&name);
+        agent.signal(Signal::SIGCONT);
         wait_until("it listens there", PATIENCE, || listens(&netns, agent.pid(), 1));
         settle(&agent, &netns);
         // And says so, too.
