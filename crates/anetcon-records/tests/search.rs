@@ -162,16 +162,20 @@ fn a_record_that_was_filed_late_is_found_by_the_time_of_its_event() {
     let dataset = Dataset::new();
     // The agent was away from 1000 on for an hour; its socket kept what happened.
     let away = |number| {
-        dataset.changed(number, |record| record.event.created = Some(Micros(Dataset::at(8200))))
+        dataset.changed(number, |record| record.event.created = Some(Micros(Dataset::at(8299))))
     };
     let text = dataset.lines(0..1000)
+        + &dataset.lines(8201..8300)
         + &(1000..1400).map(away).collect::<String>()
-        + &dataset.lines(8201..12_000);
+        + &dataset.lines(8300..12_000);
     for name in ["", ".gz"] {
         let dataset = Dataset { folder: Folder::new(), template: dataset.template.clone() };
         dataset.write(name, &text);
-        let found = dataset.search(&about("203.0.113.7:2231", Dataset::at(1200)));
-        assert_eq!(numbers(&found), [1200], "{name}");
+        for number in [1200, 8250, 9000] {
+            let port = 1024 + number + 7;
+            let found = dataset.search(&about(&format!("203.0.113.7:{port}"), Dataset::at(number)));
+            assert_eq!(numbers(&found), [number], "{name}");
+        }
     }
 }
 

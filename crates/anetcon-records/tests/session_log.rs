@@ -146,6 +146,7 @@ fn a_disk_that_does_not_answer_costs_only_what_finds_the_queue_full() {
     let log = SessionLog::start(config, |_| ()).unwrap();
     let mut pushed = 0;
     while log.counters().dropped < 500 {
+        assert!(pushed < 1_000_000, "the queue has no end");
         log.push(&origin, (0..100).map(|n| new(one_of_many(pushed + n))));
         pushed += 100;
     }

@@ -53,8 +53,6 @@ pub(crate) struct Waiting {
     pub(crate) event: Event,
     pub(crate) action: Action,
     pub(crate) read: Timestamp,
-    /// How many were dropped right before it.
-    pub(crate) dropped: u64,
 }
 
 /// What the thread takes at once.
@@ -80,6 +78,7 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    /// Dropped since the thread took what was waiting: all came after what waits now, for the queue has been full since.
     dropped: u64,
     reopen: bool,
     stop: bool,
@@ -132,9 +131,7 @@ impl SessionLog {
                 queue.counters.dropped += 1;
                 continue;
             }
-            let dropped = std::mem::take(&mut queue.dropped);
-            let origin = Arc::clone(origin);
-            queue.waiting.push_back(Waiting { origin, event, action, read, dropped });
+            queue.waiting.push_back(Waiting { origin: Arc::clone(origin), event, action, read });
         }
         // The thread sleeps only while nothing waits.
         let wake = before == 0 && !queue.waiting.is_empty();

@@ -104,7 +104,6 @@ impl Writer {
     }
 
     fn add(&mut self, waiting: &Waiting) {
-        self.seq += waiting.dropped;
         match self.fate(waiting) {
             Fate::Write { start } => self.add_line(waiting, start),
             Fate::Repeated => self.shared.settled(1, |counters| counters.repeated += 1),
