@@ -11,7 +11,7 @@ use anetcon_records::search::{
     Answer, Asked, Found, Query, Role, Sources, Span, namespace, search,
 };
 use anetcon_records::session::SessionRecord;
-use anetcon_records::session::record::{Micros, Translated};
+use anetcon_records::session::record::{Endpoint, Micros, Translated};
 use flate2::write::GzEncoder;
 use jiff::{SignedDuration, Timestamp};
 use sessions::*;
@@ -329,6 +329,29 @@ fn kernel_lines_answer_for_times_without_records() {
     let covered = dataset.search(&about("203.0.113.7:41022", Dataset::at(50)));
     assert!(covered.hits.is_empty() || !covered.kernel, "session records have the last word");
     assert!(!dataset.search(&asked("203.0.113.7:1031")).kernel, "it was found in session records");
+}
+
+/// The newest record is a moment older than the line of the same connection, so the line stands where no record does.
+#[test]
+fn a_line_whose_connection_is_on_record_says_nothing_more() {
+    let dataset = Dataset::new();
+    let end = |address: &str, port, translated: Option<&str>| {
+        let ip = |text: &str| text.parse().unwrap();
+        let nat = translated.map(|text| Translated { ip: ip(text), port: Some(port) });
+        Some(Endpoint { ip: Some(ip(address)), port: Some(port), nat, ..Endpoint::default() })
+    };
+    let recorded = dataset.changed(100, |record| {
+        record.source = end("10.7.0.5", 41022, Some("203.0.113.7"));
+        record.destination = end("198.51.100.9", 443, None);
+    });
+    dataset.write("", &(dataset.lines(0..100) + &recorded));
+    let line = KERNEL.replace("2026-11-22T23:00:00", "2026-11-23T00:00:50");
+    assert_eq!(Dataset::at(100), time("2026-11-23T00:00:50Z"));
+    fs::write(dataset.folder.path("anetcon.nat.log"), format!("{line}\n")).unwrap();
+    let found = dataset.search(&about("203.0.113.7:41022", Dataset::at(100)));
+    assert!(found.kernel, "the line was looked at: {found:?}");
+    assert_eq!((found.hits.len(), found.matched), (1, 1), "{found:?}");
+    assert!(matches!(found.hits[0].answer(), Some(Answer::Session(_))));
 }
 
 #[test]

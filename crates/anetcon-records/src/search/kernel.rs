@@ -7,13 +7,17 @@
 use std::net::IpAddr;
 
 use anetcon_core::hashfile::HashFile;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::address::Asked;
 use super::files::{Content, kernel_time};
 use super::query::{Fit, Query, Role};
-use crate::session::record::Micros;
+use crate::session::SessionRecord;
+use crate::session::record::{Endpoint, Micros};
+
+/// A line and a record of one connection are never farther apart; ports do not come again so soon.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(5);
 
 /// What a line tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +72,20 @@ impl KernelLine {
         let role = self.role(query).filter(|_| wanted)?;
         let apart = query.span.at.map(|at| self.time.duration_since(at));
         Some(Fit { role, peer_unknown: false, apart, time: self.time })
+    }
+
+    /// Whether it tells of the connection of this record: the line shows the destination after its translation and the
+    /// source before, and is written within milliseconds of the event.
+    pub(crate) fn is_of(&self, record: &SessionRecord<'_>) -> bool {
+        let before = |end: &Endpoint| (end.ip, end.port);
+        let after = |end: &Endpoint| {
+            end.nat.map_or(before(end), |translated| (Some(translated.ip), translated.port))
+        };
+        let is = |(ip, port): (IpAddr, Option<u16>), end| (Some(ip), port) == end;
+        // An end that was left out of the record (`records.destination = false`) contradicts nothing.
+        record.source.as_ref().is_none_or(|end| is(self.source, before(end)))
+            && record.destination.as_ref().is_none_or(|end| is(self.destination, after(end)))
+            && self.time.duration_since(record.timestamp.0).abs() < TOGETHER
     }
 
     /// What it tells under the names that session records have, with the line itself.

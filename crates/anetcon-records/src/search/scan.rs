@@ -11,7 +11,7 @@ use anetcon_core::hashfile::HashFile;
 use jiff::Timestamp;
 use memchr::memchr_iter;
 
-use super::best::{Best, Hit};
+use super::best::{Answer, Best, Hit};
 use super::blocks::{Block, Buffer};
 use super::files::{Content, LATE, LATE_BYTES, LogFile, OUT_OF_ORDER, Packing, family};
 use super::filter::Filter;
@@ -95,12 +95,26 @@ pub fn search(query: &Query, sources: &Sources, limit: usize) -> io::Result<Foun
         });
         found.kernel = !files.is_empty();
         let (all, _) = scan(query, &hashes, &files, &spans, limit, &mut found);
-        let (hits, matched) = Best::merged(all, limit);
-        found.hits.extend(hits);
+        let (mut lines, matched) = Best::merged(all, limit);
+        let fitting = lines.len() as u64;
+        drop_recorded(&mut lines, &found.hits);
+        found.matched += matched - (fitting - lines.len() as u64);
+        found.hits.extend(lines);
         found.hits.truncate(limit.max(1));
-        found.matched += matched;
     }
     Ok(found)
+}
+
+/// A line whose connection was found as a record, too, says nothing more.
+fn drop_recorded(lines: &mut Vec<Hit>, records: &[Hit]) {
+    let answers: Vec<Answer<'_>> = records.iter().filter_map(Hit::answer).collect();
+    lines.retain(|line| {
+        let Some(line) = &line.kernel else { return true };
+        !answers.iter().any(|answer| match answer {
+            Answer::Session(record) => line.is_of(record),
+            Answer::Kernel(_) => false,
+        })
+    });
 }
 
 /// Opens a family of files. One that cannot be opened is reported.
