@@ -1,6 +1,7 @@
 //! Every connection is on record once, with both sides of its translation, as `conntrack -E` tells them; and limits,
 //! switches and ends are as configured.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not right")]
+#![allow(clippy::disallowed_methods, reason = "what an operator would type is typed here")]
 #![allow(
     clippy::indexing_slicing,
     reason = "a missing member of a JSON document is null, not a panic"
@@ -8,7 +9,10 @@
 
 mod records_kit;
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::Command;
 
 use anetcon_testkit::agent::Agent;
 use anetcon_testkit::configuration::Configuration;
@@ -47,8 +51,40 @@ impl Recorded {
         let id = |record: &Value| record["anetcon"]["conntrack_id"].as_u64().unwrap();
         let found = records.iter().map(|record| (sides(record), id(record)));
         assert_eq!(sorted(found.collect()), beside);
+        for (_, connection) in made {
+            self.who(connection);
+        }
         records
     }
+
+    /// Asks who it was, as somebody outside would: he knows the outside address and port, and his own.
+    fn who(&self, connection: &Connection) {
+        // The outer of both ends is the translated one; without translation the client's.
+        let incoming = connection.dialled != connection.server;
+        let (outside, other) = match incoming {
+            true => (connection.dialled, connection.seen_client),
+            false => (connection.seen_client, connection.dialled),
+        };
+        let folder = self.agent.folder().join("log");
+        let arguments = ["--json", "--peer", &other.to_string(), "--dir"].map(OsString::from);
+        let output = Command::new(anetconctl())
+            .args(["who".into(), OsString::from(outside.to_string())].iter().chain(&arguments))
+            .arg(folder)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let found: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let first = found.first().unwrap_or_else(|| panic!("nobody was {outside}: {output:?}"));
+        assert_eq!(first["anetcon"]["rank"], 1);
+        assert_eq!(first["anetcon"]["namespace"], self.router.netns.name());
+        assert_eq!(sides(first), sides_of(connection), "who {outside} --peer {other}: {text}");
+    }
+}
+
+fn anetconctl() -> PathBuf {
+    let tool = std::path::Path::new(ANETCOND).with_file_name("anetconctl");
+    assert!(tool.exists(), "{} is missing: `cargo build -p anetconctl` makes it", tool.display());
+    tool
 }
 
 fn translating(nat: Nat) -> Router {
