@@ -40,6 +40,9 @@ enum What {
         /// Connections of one run at most; the kernel's table of connections is a limit, too.
         #[arg(long, value_name = "COUNT", default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(100..))]
         connections: u64,
+        /// Only how fast a wiped table is back, with and without load.
+        #[arg(long)]
+        only_repairs: bool,
     },
     /// How fast `anetconctl who` answers, against zgrep and grep.
     Who {
@@ -76,8 +79,9 @@ impl Bench {
             "the benchmarks make network namespaces and need root: run them as root or install sudo",
         )?;
         match self.what {
-            What::Records { runs, connections } => {
-                bench.args(["records".to_owned(), runs.to_string(), connections.to_string()])
+            What::Records { runs, connections, only_repairs } => {
+                let part = if only_repairs { "repairs" } else { "all" };
+                bench.args(["records", &runs.to_string(), &connections.to_string(), part])
             }
             What::Who { records, files, runs, folder } => bench
                 .args(["who".to_owned(), records.to_string(), files.to_string(), runs.to_string()])

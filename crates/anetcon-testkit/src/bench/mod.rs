@@ -34,6 +34,8 @@ pub enum Benchmark {
         runs: u32,
         /// Connections of one run at most.
         connections: u64,
+        /// Only how fast a wiped table is back.
+        only_repairs: bool,
     },
     /// `anetconctl who` against zgrep and grep.
     Who {
@@ -61,8 +63,12 @@ pub fn run(benchmark: &Benchmark, binaries: &Path) -> Result<()> {
     let hook = panic::take_hook();
     panic::set_hook(Box::new(|_| {}));
     let outcome = panic::catch_unwind(AssertUnwindSafe(|| match benchmark {
-        Benchmark::Records { runs, connections } => {
-            let plan = records::Plan { runs: *runs, connections: *connections };
+        Benchmark::Records { runs, connections, only_repairs } => {
+            let plan = records::Plan {
+                runs: *runs,
+                connections: *connections,
+                only_repairs: *only_repairs,
+            };
             records::run(&stage, binaries, plan)
         }
         Benchmark::Who { records, files, runs, folder } => {

@@ -42,6 +42,8 @@ pub(super) struct Plan {
     pub(super) runs: u32,
     /// Connections of one run at most; the table of connections is a limit, too.
     pub(super) connections: u64,
+    /// Only how fast a wiped table is back.
+    pub(super) only_repairs: bool,
 }
 
 impl Plan {
@@ -81,6 +83,15 @@ pub(super) fn run(stage: &Stage, binaries: &Path, plan: Plan) -> Result<()> {
          agent leaves kernel lines to rsyslog here, which is not running. Each run has a new router.\n"
     );
     let anetcond = binaries.join("anetcond");
+    if !plan.only_repairs {
+        listeners(stage, &anetcond, plan)?;
+        stalled(stage, &anetcond, plan)?;
+    }
+    repair::run(stage, &anetcond, plan)
+}
+
+/// The agent and ulogd2 under the same loads.
+fn listeners(stage: &Stage, anetcond: &Path, plan: Plan) -> Result<()> {
     let unpaced = |threads| Load { threads, rate: None, time: TIME };
     let paced = |rate| Load { threads: 1, rate: Some(rate), time: TIME };
 
@@ -98,15 +109,14 @@ pub(super) fn run(stage: &Stage, binaries: &Path, plan: Plan) -> Result<()> {
             order.rotate_left(number as usize % 2);
             for listener in order {
                 let runs = if listener == Listener::Agent { &mut both.0 } else { &mut both.1 };
-                runs.push(one(stage, &anetcond, listener, load, plan)?);
+                runs.push(one(stage, anetcond, listener, load, plan)?);
             }
         }
         pairs.push((what, load, both));
     }
     capture(&pairs);
     cpu(&pairs);
-    stalled(stage, &anetcond, plan)?;
-    repair::run(stage, &anetcond, plan)
+    Ok(())
 }
 
 /// An agent that ends in good order, so that it sets the machine-wide sysctl back.

@@ -1,6 +1,6 @@
 //! The benchmarks behind `cargo xtask bench`: what needs root, as a binary of its own.
 //!
-//! xtask gives every argument: `records RUNS CONNECTIONS`, or `who RECORDS FILES RUNS FOLDER`. Agent and CLI are found beside it.
+//! xtask gives every argument: `records RUNS CONNECTIONS all|repairs`, or `who RECORDS FILES RUNS FOLDER`. Agent and CLI are found beside it.
 
 #![forbid(unsafe_code)]
 
@@ -26,9 +26,11 @@ fn run() -> Result<()> {
     let words: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let benchmark = match words.as_slice() {
-        ["records", runs, connections] => {
-            Benchmark::Records { runs: runs.parse()?, connections: connections.parse()? }
-        }
+        ["records", runs, connections, part @ ("all" | "repairs")] => Benchmark::Records {
+            runs: runs.parse()?,
+            connections: connections.parse()?,
+            only_repairs: *part == "repairs",
+        },
         ["who", records, files, runs, folder] => Benchmark::Who {
             records: records.parse()?,
             files: files.parse()?,
