@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use anetcon_api::{Diff, Event, NamespaceDetail, Namespaces, Refusal, Reload, Status};
+use anetcon_api::{Diff, Event, NamespaceDetail, Namespaces, Refusal, Reload, Rotated, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ fn namespace() -> Value {
         "name": "qrouter-1", "hash": "d48368ae", "cookie": "1003", "state": "repairing",
         "since": "2026-11-23T16:00:00Z", "connections": {"float": 1, "nat": 2}, "repairs": 3,
         "last_repair": "2026-11-23T16:00:00Z", "error": null, "fighting": false,
+        "records": {"following": true, "overruns": 1, "malformed": 0, "error": null},
     })
 }
 
@@ -37,6 +38,12 @@ fn status() {
         "log": {
             "writer": "rsyslog", "directory": "/var/log/anetcon", "float_lines": null, "nat_lines": null,
             "kernel_lines_lost": null, "unwritable_lines": null, "last_error": null, "since": null,
+        },
+        "records": {
+            "enabled": true, "file": "/var/log/anetcon/anetcon.sessions.ndjson",
+            "since": "2026-11-23T16:00:00Z", "namespaces": 2, "written": 7, "repeated": 1,
+            "waiting": 0, "unwritten": 0, "dropped": 0, "overruns": 1, "malformed": 0, "last_seq": 7,
+            "last_record": "2026-11-23T16:00:00Z", "error": null,
         },
         "protection": "plain", "period_seconds": 30, "socket": "/run/anetcon/anetcon.sock",
     }));
@@ -70,6 +77,7 @@ fn diff_reload_and_refusal() {
         "schema": 1, "file": "/etc/anetcon/anetcon.toml", "loaded": "2026-11-23T16:00:00Z",
         "changes": [], "added": ["qrouter-1"], "removed": [],
     }));
+    stable::<Rotated>(json!({"schema": 1, "files": ["/var/log/anetcon/anetcon.sessions.ndjson"]}));
     stable::<Refusal>(json!({"schema": 1, "error": {"message": "root only", "help": null}}));
 }
 

@@ -18,7 +18,7 @@ fn agents_have_nothing_in_common() {
     let read = |agent: &Agent| std::fs::read_to_string(agent.configuration_path()).unwrap();
     let (one, two) = (read(&one), read(&two));
     for (line, other) in one.lines().zip(two.lines()) {
-        let own = ["table", "chain", "prefix", "directory", "hash_file", "socket"]
+        let own = ["table", "chain", "prefix", "directory", "hash_file", "socket", "file"]
             .iter()
             .any(|key| line.split(" = ").next() == Some(key));
         assert_eq!(line != other, own, "{line:?} and {other:?}");

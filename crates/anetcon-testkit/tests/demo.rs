@@ -104,7 +104,10 @@ fn it_shows_lines_a_repair_and_the_status() {
         "table missing",
         "anetcon-demo (thread ",
         "5. anetconctl status",
-        "6. Everything goes away again",
+        "6. Who was that?",
+        " was 10.7.0.11:",
+        "(nat: the source was translated)",
+        "7. Everything goes away again",
     ] {
         assert!(said.contains(words), "no {words:?} in\n{said}");
     }

@@ -22,6 +22,9 @@ impl Worker {
         let wanted = Wanted::new(&self.config, &self.name);
         let buffer = self.config.records.buffer;
         match self.host.open_conntrack(&self.name, wanted.filter.clone(), buffer).await {
+            // While our sockets keep the namespace alive its file's identity is not used again: under another one the
+            // name means another namespace, whose own worker follows it.
+            Ok(_) if self.host.file_id(&self.name) != self.file => {}
             Ok(conntrack) => {
                 let following = self.records.follow(&self.name, cookie, conntrack, wanted);
                 self.following = following.map(|following| (cookie, following));
@@ -51,7 +54,8 @@ impl Worker {
     /// It is tried again with every pass and sweep; rules and kernel lines do not depend on it.
     fn not_followed(&mut self, error: anetcon_host::Error) {
         self.following = None;
-        if error.is_gone() {
+        if error.is_gone() || error.is_not_ready() {
+            // The supervisor ends this worker any moment.
             return;
         }
         let error = format!("{:#}", anyhow::Error::new(error));
