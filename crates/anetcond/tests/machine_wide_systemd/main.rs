@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 
 const LOG_ALL: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
 const NAT_LOG: &str = "/var/log/anetcon/anetcon.nat.log";
+const SESSIONS: &str = "/var/log/anetcon/anetcon.sessions.ndjson";
 const CONFIGURATION: &str = "\
 namespaces = ['^at-boot-']
 debug = true
@@ -86,8 +87,11 @@ fn started_means_that_rules_are_in_force() {
     wait_until("the connection's line is in the file", PATIENCE, || {
         machine.read(NAT_LOG).contains("SRC=127.0.0.1 DST=127.0.0.1")
     });
-    let readable = ["stat", "--format=%a %U:%G", NAT_LOG, "/run/anetcon/anetcon.sock"];
-    assert_eq!(machine.run(&readable), "640 root:adm\n660 root:adm\n");
+    wait_until("the connection is on record", PATIENCE, || {
+        machine.read(SESSIONS).contains("\"namespace\":\"at-boot-late\"")
+    });
+    let readable = ["stat", "--format=%a %U:%G", NAT_LOG, SESSIONS, "/run/anetcon/anetcon.sock"];
+    assert_eq!(machine.run(&readable), "640 root:adm\n640 root:adm\n660 root:adm\n");
     // The CLI reaches the agent where both expect the socket.
     machine.run(&["anetconctl", "status"]);
 }
