@@ -10,12 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anetcon_conntrack::{Conntrack, Drained, Error, Event, Filter};
 use anetcon_core::session::EventKind;
+use anetcon_testkit::beside::Beside;
 use anetcon_testkit::netns::{Netns, wait_until};
 use anetcon_testkit::topology::Family;
 use anetcon_testkit::traffic::Connection;
 use common::{
-    BUFFER, Beside, ICMP, ICMPV6, PATIENCE, TCP, UDP, assert_kind, dump, event_of, events, filter,
-    lines, listed, open, router, run, set, tells_of,
+    BUFFER, ICMP, ICMPV6, PATIENCE, TCP, UDP, assert_kind, dump, event_of, events, filter, lines,
+    listed, open, router, run, set, tells_of, told,
 };
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, getsockname, sendto,
@@ -297,7 +298,7 @@ fn the_end_is_told_with_what_passed_and_when() {
     let ended = events(&mut conntrack, connections.len());
     let after = nanoseconds();
     assert_kind(&ended, EventKind::Destroy);
-    assert_eq!(lines(&ended), beside.lines(&[TCP], connections.len()));
+    assert_eq!(lines(&ended), told(&beside, &[TCP], connections.len()));
     for connection in &connections {
         let (begin, end) = (event_of(&begun, connection), event_of(&ended, connection));
         assert_eq!(begin.flow.id, end.flow.id);

@@ -7,12 +7,13 @@ use std::net::{SocketAddr, TcpListener};
 
 use anetcon_conntrack::Event;
 use anetcon_core::session::{Action, EventKind};
+use anetcon_testkit::beside::Beside;
 use anetcon_testkit::nat::Nat;
 use anetcon_testkit::topology::{Family, Router};
 use anetcon_testkit::traffic::{Connection, Path};
 use common::{
-    Beside, ICMP, ICMPV6, TCP, UDP, assert_kind, connect_from, event_of, events, filter, lines,
-    open, router, run,
+    ICMP, ICMPV6, TCP, UDP, assert_kind, connect_from, event_of, events, filter, lines, open,
+    router, run, told,
 };
 
 /// Makes connections and compares: with what both sides saw, and with `conntrack -E`.
@@ -32,7 +33,7 @@ fn check(
         assert_eq!(Action::of(event.flow.status), action, "{event:#?}");
         assert_eq!(event.flow.zone, 0);
     }
-    assert_eq!(lines(&events), beside.lines(protocols, connections.len()));
+    assert_eq!(lines(&events), told(&beside, protocols, connections.len()));
     events
 }
 
@@ -158,7 +159,7 @@ fn datagrams_and_echoes() {
         let beside = Beside::start(&router.netns, "NEW");
         let connection = out.echo();
         let events = events(&mut conntrack, 1);
-        assert_eq!(lines(&events), beside.lines(&[ICMP, ICMPV6], 1));
+        assert_eq!(lines(&events), told(&beside, &[ICMP, ICMPV6], 1));
         let tuples = [events[0].flow.original, events[0].flow.reply];
         let (request, reply) = if family == Family::V4 { (8, 0) } else { (128, 129) };
         assert_eq!(tuples.map(|tuple| tuple.icmp.unwrap().kind), [request, reply]);

@@ -4,6 +4,7 @@
 
 pub mod agent;
 pub mod bench;
+pub mod beside;
 pub mod configuration;
 pub mod demo;
 pub mod http;

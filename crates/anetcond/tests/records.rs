@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anetcon_testkit::agent::Agent;
+use anetcon_testkit::beside::Beside;
+use anetcon_testkit::beside::listens;
 use anetcon_testkit::configuration::Configuration;
 use anetcon_testkit::nat::Nat;
 use anetcon_testkit::netns::{unique, wait_until};
@@ -47,7 +49,7 @@ impl Recorded {
         let found = records.iter().map(|record| (sides(record), action(record)));
         assert_eq!(sorted(found.collect()), sorted(expected.collect()));
 
-        let beside = self.beside.connections(protocols, made.len());
+        let beside = told_connections(&self.beside, protocols, made.len());
         let id = |record: &Value| record["anetcon"]["conntrack_id"].as_u64().unwrap();
         let found = records.iter().map(|record| (sides(record), id(record)));
         assert_eq!(sorted(found.collect()), beside);
@@ -396,7 +398,7 @@ fn ends_tell_how_long_and_how_much() {
     let beside = Beside::start(&router.netns, "DESTROY");
     let made: Vec<_> = in_and_out(&router).iter().map(|(_, one)| sides_of(one)).collect();
     run(&router.netns, "conntrack", &["-F"]);
-    let destroyed = beside.lines(&["tcp"], made.len());
+    let destroyed = told(&beside, &["tcp"], made.len());
     let mut records = settled(&agent, &router.netns);
     assert_valid(&records);
     let ended: Vec<Value> = records.extract_if(.., |record| action(record) == "end").collect();

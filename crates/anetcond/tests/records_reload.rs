@@ -10,6 +10,7 @@ mod records_kit;
 use std::thread;
 
 use anetcon_testkit::agent::Agent;
+use anetcon_testkit::beside::listens;
 use anetcon_testkit::configuration::Configuration;
 use anetcon_testkit::netns::Netns;
 use nix::sys::signal::Signal;

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use anetcon_testkit::agent::Agent;
+use anetcon_testkit::beside::listens;
 use anetcon_testkit::netns::{Netns, unique, wait_until};
 use anetcon_testkit::ruleset::{listing, nft};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};

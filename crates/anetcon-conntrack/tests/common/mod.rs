@@ -3,13 +3,13 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test that cannot be set up ends here")]
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use anetcon_conntrack::{Conntrack, Event, Filter};
 use anetcon_core::session::{EventKind, Flow, Tuple};
+use anetcon_testkit::beside::Beside;
 use anetcon_testkit::nat::Nat;
 use anetcon_testkit::netns::{Netns, wait_until};
 use anetcon_testkit::topology::Router;
@@ -122,63 +122,17 @@ fn normal(line: &str, protocol_at: usize) -> Option<(u8, String)> {
     Some((protocol, format!("{protocol} {}", text.join(" "))))
 }
 
-/// `conntrack -E` running in the namespace.
-pub struct Beside {
-    child: Child,
-    file: tempfile::NamedTempFile,
-}
-
-impl Beside {
-    /// Returns once it listens. `what` is `NEW` or `DESTROY`.
-    pub fn start(netns: &Netns, what: &str) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mut command = netns.command("conntrack");
-        command.args(["-E", "-e", what, "-o", "extended,id"]);
-        let child = command
-            .stdout(Stdio::from(File::create(file.path()).unwrap()))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let beside = Self { child, file };
-        wait_until("conntrack -E listens", PATIENCE, || listens(netns, beside.child.id()));
-        beside
-    }
-
-    /// What it wrote about these protocols, once that is `count` connections.
-    pub fn lines(&self, protocols: &[u8], count: usize) -> BTreeSet<String> {
-        wait_until(&format!("conntrack -E wrote {count} lines"), PATIENCE, || {
-            let text = fs::read_to_string(self.file.path()).unwrap();
-            let whole = text.lines().take(text.matches('\n').count());
-            let found: Vec<String> = whole
-                .filter_map(|line| normal(line, 4))
-                .filter(|(protocol, _)| protocols.contains(protocol))
-                .map(|(_, line)| line)
-                .collect();
-            (found.len() >= count).then(|| found.into_iter().collect())
-        })
-    }
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Whether one of a process's netfilter sockets is joined to some events.
-fn listens(netns: &Netns, pid: u32) -> bool {
-    // Each is a link to `socket:[INODE]`. The process may be changing them.
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    let own: Vec<String> = files
-        .filter_map(|file| fs::read_link(file.ok()?.path()).ok()?.to_str().map(str::to_owned))
-        .collect();
-    let sockets = netns.run(|| fs::read_to_string("/proc/thread-self/net/netlink")).unwrap();
-    sockets.lines().any(|line| {
-        // Address, protocol (12: netfilter), port, groups, six more, inode.
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, "12", _, groups, .., inode] = words.as_slice() else { return false };
-        *groups != "00000000" && own.contains(&format!("socket:[{inode}]"))
+/// What `conntrack -E` wrote about these protocols, once that is `count` connections.
+pub fn told(beside: &Beside, protocols: &[u8], count: usize) -> BTreeSet<String> {
+    wait_until(&format!("conntrack -E wrote {count} lines"), PATIENCE, || {
+        let lines = beside.lines();
+        let found: Vec<String> = lines
+            .iter()
+            .filter_map(|line| normal(line, 4))
+            .filter(|(protocol, _)| protocols.contains(protocol))
+            .map(|(_, line)| line)
+            .collect();
+        (found.len() >= count).then(|| found.into_iter().collect())
     })
 }
 

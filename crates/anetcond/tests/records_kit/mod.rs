@@ -9,17 +9,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use anetcon_testkit::agent::Agent;
+use anetcon_testkit::beside::Beside;
 use anetcon_testkit::configuration::Configuration;
 use anetcon_testkit::netns::{Netns, wait_until};
 use anetcon_testkit::traffic::Connection;
@@ -284,55 +285,29 @@ pub fn set(netns: &Netns, name: &str, value: &str) {
     netns.run(|| fs::write(format!("/proc/sys/net/netfilter/{name}"), value)).unwrap();
 }
 
-/// `conntrack -E -o extended,id` running in the namespace.
-pub struct Beside {
-    child: Child,
-    file: tempfile::NamedTempFile,
+/// What `conntrack -E` wrote about these protocols once that is `count` lines: each line's words with a key.
+pub fn told(beside: &Beside, protocols: &[&str], count: usize) -> Vec<Vec<(String, String)>> {
+    wait_until(&format!("conntrack -E wrote {count} lines"), PATIENCE, || {
+        let lines = beside.lines();
+        let found: Vec<_> = lines
+            .iter()
+            .filter(|line| {
+                // [NEW] ipv4 2 tcp 6 ...
+                let name = line.split_whitespace().nth(3).unwrap_or_default();
+                protocols.contains(&name) && !line.contains(MARKED)
+            })
+            .map(|line| {
+                let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
+                pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+            })
+            .collect();
+        (found.len() >= count).then_some(found)
+    })
 }
 
-impl Beside {
-    /// Returns once it listens. `what` is `NEW` or `DESTROY`.
-    pub fn start(netns: &Netns, what: &str) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let mut command = netns.command("conntrack");
-        command.args(["-E", "-e", what, "-o", "extended,id"]);
-        let child = command
-            .stdout(Stdio::from(File::create(file.path()).unwrap()))
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let beside = Self { child, file };
-        wait_until("conntrack -E listens", PATIENCE, || {
-            listens(netns, beside.child.id(), if what == "NEW" { 1 } else { 1 << 2 })
-        });
-        beside
-    }
-
-    /// What it wrote about these protocols once that is `count` lines: each line's words with a key.
-    pub fn lines(&self, protocols: &[&str], count: usize) -> Vec<Vec<(String, String)>> {
-        wait_until(&format!("conntrack -E wrote {count} lines"), PATIENCE, || {
-            let text = fs::read_to_string(self.file.path()).unwrap();
-            let whole = text.lines().take(text.matches('\n').count());
-            let found: Vec<_> = whole
-                .filter(|line| {
-                    // [NEW] ipv4 2 tcp 6 ...
-                    let name = line.split_whitespace().nth(3).unwrap_or_default();
-                    protocols.contains(&name) && !line.contains(MARKED)
-                })
-                .map(|line| {
-                    let pairs = line.split_whitespace().filter_map(|word| word.split_once('='));
-                    pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
-                })
-                .collect();
-            (found.len() >= count).then_some(found)
-        })
-    }
-
-    /// The connections with ports that it told of, with their ids.
-    pub fn connections(&self, protocols: &[&str], count: usize) -> Vec<(Sides, u64)> {
-        let lines = self.lines(protocols, count);
-        sorted(lines.iter().map(|line| connection(line)).collect())
-    }
+/// The connections with ports that it told of, with their ids.
+pub fn told_connections(beside: &Beside, protocols: &[&str], count: usize) -> Vec<(Sides, u64)> {
+    sorted(told(beside, protocols, count).iter().map(|line| connection(line)).collect())
 }
 
 /// What a line of `conntrack` says of both ends, and its id.
@@ -345,31 +320,6 @@ fn connection(line: &[(String, String)]) -> (Sides, u64) {
     let sides =
         [at(src[0], sport[0]), at(dst[0], dport[0]), at(src[1], sport[1]), at(dst[1], dport[1])];
     (sides, all("id")[0].parse().unwrap())
-}
-
-impl Drop for Beside {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Whether a netfilter socket of a process in this namespace is joined to one of these groups: 1 is the mask of new
-/// connections, 4 of their ends.
-pub fn listens(netns: &Netns, pid: u32, groups: u32) -> bool {
-    // Each is a link to `socket:[INODE]`. The process may be changing them.
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    let own: Vec<String> = files
-        .filter_map(|file| fs::read_link(file.ok()?.path()).ok()?.to_str().map(str::to_owned))
-        .collect();
-    let sockets = netns.run(|| fs::read_to_string("/proc/thread-self/net/netlink")).unwrap();
-    sockets.lines().any(|line| {
-        // Address, protocol (12: netfilter), port, groups, six more, inode.
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [_, "12", _, joined, .., inode] = words.as_slice() else { return false };
-        let joined = u32::from_str_radix(joined, 16).unwrap();
-        joined & groups != 0 && own.contains(&format!("socket:[{inode}]"))
-    })
 }
 
 /// Ends the test if a record is not as the schema that ships says.
