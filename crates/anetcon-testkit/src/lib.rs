@@ -14,5 +14,6 @@ pub mod nat;
 mod nat_netlink;
 pub mod netns;
 pub mod ruleset;
+pub mod threads;
 pub mod topology;
 pub mod traffic;

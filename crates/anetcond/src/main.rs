@@ -12,6 +12,7 @@ mod limits;
 mod logging;
 mod nf_log;
 mod notify;
+mod priority;
 mod records;
 mod registry;
 mod run;

@@ -24,7 +24,7 @@ use crate::records::Records;
 use crate::registry::Registry;
 use crate::settings::{Loaded, Source};
 use crate::supervisor::{Order, Supervisor};
-use crate::{limits, logging, nf_log, notify};
+use crate::{limits, logging, nf_log, notify, priority};
 
 /// Threads of the rule plane. A batch can block for 20 ms behind a wiper that exits (the kernel's commit lock), so
 /// there are more than cores.
@@ -51,9 +51,9 @@ pub fn run(args: &Args, source: Source, loaded: Loaded) -> anyhow::Result<()> {
     let verbosity =
         logging::start(loaded.config.debug, args.log_file.as_deref(), journal.as_deref())?;
     limits::raise_open_files();
-    let rules = runtime("anetcon-rules", RULE_THREADS)?;
-    let connections = runtime("anetcon-ct", CONNECTION_THREADS)?;
-    let control = runtime("anetcon-control", 2)?;
+    let rules = runtime("anetcon-rules", RULE_THREADS, priority::before_others)?;
+    let connections = runtime("anetcon-ct", CONNECTION_THREADS, || ())?;
+    let control = runtime("anetcon-control", 2, || ())?;
     let result = control.block_on(start(&rules, &connections, source, loaded, verbosity));
     if let Err(error) = &result {
         tracing::error!(error = %format_args!("{error:#}"), "the agent ends");
@@ -180,10 +180,11 @@ impl RulePlane {
     }
 }
 
-fn runtime(name: &str, threads: usize) -> anyhow::Result<Runtime> {
+fn runtime(name: &str, threads: usize, first: fn()) -> anyhow::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name(name)
+        .on_thread_start(first)
         .enable_all()
         .build()
         .context("cannot start threads")

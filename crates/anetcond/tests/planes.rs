@@ -15,6 +15,7 @@ use anetcon_testkit::agent::Agent;
 use anetcon_testkit::configuration::Configuration;
 use anetcon_testkit::kernel_log::KernelLog;
 use anetcon_testkit::netns::{Netns, wait_until};
+use anetcon_testkit::threads::threads;
 
 use self::common::{ANETCOND, Audited, PATIENCE};
 
@@ -112,6 +113,19 @@ fn a_flood_of_connections_stops_no_repair() {
     assert_eq!(status["repairs"]["total"], 10, "{status:#}");
     // What the rules counted is what was made: nothing slipped through.
     assert_eq!(status["connections"]["nat"], made, "{status:#}");
+}
+
+#[test]
+fn repairs_run_before_everything_else() {
+    let audited = Audited::new("planefirst");
+    // A repair makes every kind of thread there is.
+    audited.repair();
+    let threads = threads(audited.agent.pid());
+    let (rules, others): (Vec<_>, Vec<_>) =
+        threads.iter().partition(|thread| thread.name == "anetcon-rules");
+    assert!(!rules.is_empty() && !others.is_empty(), "{threads:?}");
+    assert!(rules.iter().all(|thread| (thread.policy, thread.priority) == (1, 1)), "{rules:?}");
+    assert!(others.iter().all(|thread| thread.policy == 0), "{others:?}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod corpus;
 mod flood;
 mod packet;
+mod prompt;
 mod records;
 mod repair;
 mod stage;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::flood::{self, Flood, Load};
+use super::prompt::Prompt;
 use super::records::{self, Plan};
 use super::stage::Stage;
 use super::statistics::Sorted;
@@ -46,7 +47,8 @@ struct Phase {
 pub(super) fn run(stage: &Stage, anetcond: &Path, plan: Plan) -> Result<()> {
     println!(
         "4. A wiped table is back after ... ms: from before the request to delete it until the kernel tells that the\n\
-         transaction that made it again is in force. {} namespaces in turn, one of them the router with the load.\n",
+         transaction that made it again is in force. {} namespaces in turn, one of them the router with the load.\n\
+         The thread that measures has real-time priority, so that it does not wait for a processor itself.\n",
         NAMESPACES + 1
     );
     let mut phases: [Phase; LOADS.len()] = Default::default();
@@ -126,6 +128,8 @@ fn measure(
     let wipers = wipers.collect::<Result<Vec<Wiper>>>()?;
 
     let flood = load.map(|load| Flood::start(&router, load, plan.most(most))).transpose()?;
+    // Begun after the generator, which must not have its priority.
+    let prompt = Prompt::begin()?;
     stage.pause(LEAD)?;
     'wipes: for _ in 0..WIPES {
         for (number, wiper) in wipers.iter().enumerate() {
@@ -138,6 +142,7 @@ fn measure(
             stage.pause(PAUSE)?;
         }
     }
+    drop(prompt);
     if let Some(flood) = flood {
         let sent = flood.finish(true)?;
         phase.sent += sent.packets as f64;

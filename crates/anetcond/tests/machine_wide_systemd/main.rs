@@ -8,6 +8,7 @@ mod machine;
 use std::fs;
 
 use anetcon_testkit::netns::wait_until;
+use anetcon_testkit::threads::threads;
 use machine::{Machine, PATIENCE, said};
 use nix::sys::signal::Signal;
 
@@ -92,6 +93,11 @@ fn started_means_that_rules_are_in_force() {
     });
     let readable = ["stat", "--format=%a %U:%G", NAT_LOG, SESSIONS, "/run/anetcon/anetcon.sock"];
     assert_eq!(machine.run(&readable), "640 root:adm\n640 root:adm\n660 root:adm\n");
+    let first = threads(machine.main_pid().as_raw().unsigned_abs())
+        .into_iter()
+        .filter(|thread| thread.policy == 1);
+    let first: Vec<_> = first.map(|thread| thread.name).collect();
+    assert!(!first.is_empty() && first.iter().all(|name| name == "anetcon-rules"), "{first:?}");
     // The CLI reaches the agent where both expect the socket.
     machine.run(&["anetconctl", "status"]);
 }
