@@ -50,8 +50,9 @@ fn a_misspelt_line_would_be_seen() {
 
 #[test]
 fn the_sandbox_is_tight() {
+    // 0.3 of it is the price of repairs that come first: CAP_SYS_NICE, real-time scheduling and the call that asks for it.
     let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--no-pager", "--threshold=20", UNIT])
+        .args(["security", "--offline=true", "--no-pager", "--threshold=23", UNIT])
         .output()
         .expect("systemd-analyze is on every machine with systemd");
     let table = String::from_utf8_lossy(&output.stdout);
