@@ -6,7 +6,6 @@
 mod corpus;
 mod flood;
 mod packet;
-mod prompt;
 mod records;
 mod repair;
 mod stage;

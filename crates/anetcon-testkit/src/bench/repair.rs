@@ -1,12 +1,16 @@
 //! How fast a wiped table is back, with and without a load of new connections.
 
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use thread_priority::{
+    RealtimeThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+    set_thread_priority_and_policy, thread_native_id,
+};
 
 use super::flood::{self, Flood, Load};
-use super::prompt::Prompt;
 use super::records::{self, Plan};
 use super::stage::Stage;
 use super::statistics::Sorted;
@@ -128,25 +132,47 @@ fn measure(
     let wipers = wipers.collect::<Result<Vec<Wiper>>>()?;
 
     let flood = load.map(|load| Flood::start(&router, load, plan.most(most))).transpose()?;
-    // Begun after the generator, which must not have its priority.
-    let prompt = Prompt::begin()?;
     stage.pause(LEAD)?;
-    'wipes: for _ in 0..WIPES {
-        for (number, wiper) in wipers.iter().enumerate() {
-            // What is measured without the load would not count.
-            if flood.as_ref().is_some_and(Flood::is_over) {
-                break 'wipes;
-            }
-            let took = wiper.wipe()?.as_secs_f64() * 1000.0;
-            if number < NAMESPACES { &mut phase.others } else { &mut phase.router }.push(took);
-            stage.pause(PAUSE)?;
-        }
-    }
-    drop(prompt);
+    let is_over = || flood.as_ref().is_some_and(Flood::is_over);
+    // A thread of its own, which takes its priority with it: a generator started later must not inherit any of it.
+    let wiped = thread::scope(|scope| {
+        let watching = scope.spawn(|| wipe_in_turn(stage, &wipers, is_over, phase));
+        watching.join().map_err(|_| anyhow!("the thread that measures panicked"))
+    });
+    wiped??;
     if let Some(flood) = flood {
         let sent = flood.finish(true)?;
         phase.sent += sent.packets as f64;
         phase.seconds += sent.took.as_secs_f64();
     }
     Ok(())
+}
+
+/// Wipes one namespace after the other until all wipes are made or the load is over: what is measured without it would
+/// not count.
+fn wipe_in_turn(
+    stage: &Stage,
+    wipers: &[Wiper],
+    is_over: impl Fn() -> bool,
+    phase: &mut Phase,
+) -> Result<()> {
+    before_others()?;
+    for _ in 0..WIPES {
+        for (number, wiper) in wipers.iter().enumerate() {
+            if is_over() {
+                return Ok(());
+            }
+            let took = wiper.wipe()?.as_secs_f64() * 1000.0;
+            if number < NAMESPACES { &mut phase.others } else { &mut phase.router }.push(took);
+            stage.pause(PAUSE)?;
+        }
+    }
+    Ok(())
+}
+
+/// The calling thread does not wait for a processor any more: what it measured would be its own delay.
+fn before_others() -> Result<()> {
+    let policy = ThreadSchedulePolicy::Realtime(RealtimeThreadSchedulePolicy::Fifo);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy)
+        .map_err(|error| anyhow!("no real-time priority for the thread that measures: {error:?}"))
 }
