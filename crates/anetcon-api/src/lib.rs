@@ -9,6 +9,9 @@
 pub mod client;
 mod diff;
 mod event;
+mod ledger;
+mod manifest;
+mod metrics;
 mod namespace;
 pub mod paths;
 mod records;
@@ -20,12 +23,18 @@ mod status;
 pub use client::{Client, Error};
 pub use diff::{Diff, NamespaceDiff};
 pub use event::{Event, Happening};
-pub use namespace::{Link, Namespace, NamespaceDetail, NamespaceState, Namespaces, RuleCounter};
+pub use ledger::LedgerStatus;
+pub use manifest::ManifestStatus;
+pub use metrics::MetricsStatus;
+pub use namespace::{
+    Balance, Link, Namespace, NamespaceDetail, NamespaceState, Namespaces, RuleCounter,
+};
 pub use records::{NamespaceRecords, RecordsStatus, Rotated};
 pub use refusal::{Refusal, RefusalBody};
 pub use reload::Reload;
 pub use schema::Schema;
 pub use status::{
     Author, ConfigurationStatus, Connections, FailedNamespace, LogStatus, LogWriter,
-    NamespaceCounts, NfLogAllNetns, Protection, Repair, RepairKind, Repairs, Status, Verdict,
+    NamespaceCounts, NfLogAllNetns, Protection, Repair, RepairKind, Repairs, Status, Unaccounted,
+    Verdict,
 };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Connections, NamespaceRecords, Schema};
+use crate::{Connections, NamespaceRecords, Protection, Schema};
 
 /// Every selected namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,9 +36,28 @@ pub struct Namespace {
     pub error: Option<String>,
     /// Somebody keeps changing our rules; repairs are slowed down.
     pub fighting: bool,
+    /// What was told of the connections that its rules counted.
+    #[serde(default)]
+    pub balance: Balance,
+    /// What protects its table.
+    #[serde(default)]
+    pub protection: Protection,
     /// How the records of its connections go.
     #[serde(default)]
     pub records: NamespaceRecords,
+}
+
+/// What was told of counted connections, since the agent started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Balance {
+    /// Lines seen in the kernel log.
+    pub lines: Connections,
+    /// New connections that connection tracking told of.
+    pub records: Connections,
+    /// Counted connections that never had a line.
+    pub unaccounted_lines: u64,
+    /// Counted connections that connection tracking never told of.
+    pub unaccounted_records: u64,
 }
 
 /// How a namespace stands.

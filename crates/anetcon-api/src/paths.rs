@@ -9,6 +9,8 @@ pub const NAMESPACES: &str = "/v1/namespaces";
 pub const DIFF: &str = "/v1/diff";
 /// GET: an endless stream of [`Event`](crate::Event)s, one JSON object per line.
 pub const WATCH: &str = "/v1/watch";
+/// GET: numbers for Prometheus, as OpenMetrics text, or in its older format for clients that take only `text/plain`.
+pub const METRICS: &str = "/metrics";
 /// POST with an empty body: load the configuration again, answered by a [`Reload`](crate::Reload).
 pub const RELOAD: &str = "/v1/reload";
 /// POST with an empty body: open files that were renamed anew, answered by [`Rotated`](crate::Rotated).

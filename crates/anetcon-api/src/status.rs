@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NamespaceState, RecordsStatus, Schema};
+use crate::{LedgerStatus, ManifestStatus, MetricsStatus, NamespaceState, RecordsStatus, Schema};
 
 /// The state of the agent and of everything it audits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,12 +34,33 @@ pub struct Status {
     /// How the session records go.
     #[serde(default)]
     pub records: RecordsStatus,
-    /// What keeps others from wiping our tables.
+    /// Counted connections that were never told of.
+    #[serde(default)]
+    pub unaccounted: Unaccounted,
+    /// How the gap ledger goes.
+    #[serde(default)]
+    pub ledger: LedgerStatus,
+    /// How the manifest of rotated files goes.
+    #[serde(default)]
+    pub manifest: ManifestStatus,
+    /// Where metrics are besides on the control socket.
+    #[serde(default)]
+    pub metrics: MetricsStatus,
+    /// What keeps others from wiping our tables, in named namespaces.
     pub protection: Protection,
     /// The fallback sweep, in seconds.
     pub period_seconds: u64,
     /// The path of the control socket.
     pub socket: String,
+}
+
+/// Connections that the kernel counted and that were never told of, in all namespaces since the agent started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Unaccounted {
+    /// Without a line in the kernel log.
+    pub lines: u64,
+    /// Without a record.
+    pub records: u64,
 }
 
 /// The agent's own judgement.
@@ -56,6 +77,9 @@ pub struct Verdict {
 pub struct ConfigurationStatus {
     /// Its file; `None`: defaults.
     pub file: Option<String>,
+    /// The drop-ins that were put over it, the weakest first.
+    #[serde(default)]
+    pub drop_ins: Vec<String>,
     /// When it was loaded.
     pub loaded: String,
     /// Why the last reload failed, if it did. The configuration before it is still in force.
@@ -188,10 +212,17 @@ pub enum LogWriter {
     Agent,
 }
 
-/// Which guarantee our tables have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What protects a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protection {
-    /// None in the kernel: others can wipe them, and we put them back.
+    /// Nothing in the kernel: others can wipe it, and we put it back.
+    #[default]
     Plain,
+    /// The kernel lets nobody but the agent change it; it goes when the agent dies.
+    Owned,
+    /// The kernel lets nobody but the agent change it; when the agent dies it stays, unprotected until the next start.
+    Persistent,
+    /// The kernel lets nobody but the agent change it, also while the agent is dead: the service manager keeps its socket.
+    Stored,
 }

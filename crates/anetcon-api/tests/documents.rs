@@ -16,7 +16,11 @@ fn namespace() -> Value {
     json!({
         "name": "qrouter-1", "hash": "d48368ae", "cookie": "1003", "state": "repairing",
         "since": "2026-11-23T16:00:00Z", "connections": {"float": 1, "nat": 2}, "repairs": 3,
-        "last_repair": "2026-11-23T16:00:00Z", "error": null, "fighting": false,
+        "last_repair": "2026-11-23T16:00:00Z", "error": null, "fighting": false, "protection": "plain",
+        "balance": {
+            "lines": {"float": 0, "nat": 0}, "records": {"float": 0, "nat": 0},
+            "unaccounted_lines": 0, "unaccounted_records": 0,
+        },
         "records": {"following": true, "overruns": 1, "malformed": 0, "error": null},
     })
 }
@@ -26,7 +30,7 @@ fn status() {
     stable::<Status>(json!({
         "schema": 1, "version": "0.1.0", "pid": 4242, "started": "2026-11-23T16:00:00Z",
         "verdict": {"ok": false, "problems": ["1 namespace is not audited"]},
-        "configuration": {"file": null, "loaded": "2026-11-23T16:00:00Z", "last_error": null},
+        "configuration": {"file": null, "drop_ins": [], "loaded": "2026-11-23T16:00:00Z", "last_error": null},
         "namespaces": {"selected": 3, "audited": 2, "failed": 1, "fighting": 0},
         "failed": [{"name": "qrouter-9", "state": "failed", "error": "EPERM", "since": "2026-11-23T16:00:00Z"}],
         "repairs": {"total": 1, "last": [{
@@ -45,7 +49,10 @@ fn status() {
             "waiting": 0, "unwritten": 0, "dropped": 0, "overruns": 1, "malformed": 0, "last_seq": 7,
             "last_record": "2026-11-23T16:00:00Z", "error": null,
         },
-        "protection": "plain", "period_seconds": 30, "socket": "/run/anetcon/anetcon.sock",
+        "unaccounted": {"lines": 0, "records": 0},
+        "ledger": {"open": 0, "error": null},
+        "metrics": {"listen": null, "textfile": "/srv/anetcon.prom", "error": null},
+        "manifest": {"entries": 0, "head": null, "error": null}, "protection": "plain", "period_seconds": 30, "socket": "/run/anetcon/anetcon.sock",
     }));
 }
 

@@ -14,7 +14,7 @@ use crate::table::{BaseChain, Chain, Element, Rule, Set, Table};
 /// The set of protocols, used where there is more than one.
 const PROTOCOLS: &str = "protocols";
 
-/// The table that a configuration wants in one namespace.
+/// The table that a configuration wants in one namespace, without the flags of its protection.
 ///
 /// # Errors
 /// The namespace's name cannot stand in the log prefix (`log.namespace = "name"`).
@@ -35,6 +35,7 @@ pub fn table(config: &Config, netns: &NetnsName) -> Result<Table, PrefixError> {
     Ok(Table {
         name: config.rules.table.clone(),
         flags: 0,
+        foreign_owner: None,
         sets: sets(&numbers, networks),
         chains: vec![Chain { name: config.rules.chain.clone(), base: Some(base(config)), rules }],
     })

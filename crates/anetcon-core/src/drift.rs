@@ -4,11 +4,13 @@
 //! gives one drift: a rule inserted before four others is one insertion, not five changed rules.
 
 mod chains;
+mod kind;
 mod rules;
 mod sets;
 
 use std::fmt;
 
+pub use self::kind::Kind;
 use crate::expr::kernel;
 use crate::render;
 use crate::table::Table;
@@ -22,7 +24,9 @@ pub enum Drift {
     /// The table is dormant: its chains see no packet.
     TableDormant,
     /// The table belongs to another socket, which alone may change it.
-    TableOwned,
+    TableOwned { port: u32 },
+    /// The table that outlived its owner has none: anybody may wipe it.
+    TableUnowned,
     /// Something else about the table: its name or its other flags.
     TableChanged(Change),
     /// Our chain is gone.
@@ -89,6 +93,18 @@ impl Change {
     }
 }
 
+impl Drift {
+    /// Whether connections may have gone without a line while it was so. Who owns a table and whether it stays without its
+    /// owner does nothing to a packet.
+    pub fn silences(&self) -> bool {
+        match self {
+            Self::TableUnowned => false,
+            Self::TableChanged(change) => change.property != "flags",
+            _ => true,
+        }
+    }
+}
+
 /// Every difference, the gravest first; empty exactly if the tables are equal.
 pub fn between(wanted: &Table, observed: &Table) -> Vec<Drift> {
     let mut drift = table(wanted, observed);
@@ -100,20 +116,32 @@ pub fn between(wanted: &Table, observed: &Table) -> Vec<Drift> {
 fn table(wanted: &Table, observed: &Table) -> Vec<Drift> {
     let mut drift = Vec::new();
     let surplus = observed.flags & !wanted.flags;
-    let telling =
-        [(kernel::TABLE_DORMANT, Drift::TableDormant), (kernel::TABLE_OWNER, Drift::TableOwned)];
-    let mut explained = 0;
-    for (flag, named) in telling.into_iter().filter(|(flag, _)| surplus & flag != 0) {
-        explained |= flag;
-        drift.push(named);
+    let mut observed_flags = observed.flags;
+    if surplus & kernel::TABLE_DORMANT != 0 {
+        observed_flags &= !kernel::TABLE_DORMANT;
+        drift.push(Drift::TableDormant);
+    }
+    if let Some(port) = observed.foreign_owner {
+        observed_flags = observed_flags & !kernel::TABLE_OWNER | wanted.flags & kernel::TABLE_OWNER;
+        drift.push(Drift::TableOwned { port });
+    }
+    if is_unowned(wanted, observed) {
+        observed_flags |= kernel::TABLE_OWNER;
+        drift.push(Drift::TableUnowned);
     }
     let name = Change::between("name", &wanted.name, &observed.name, Clone::clone);
-    let rest = observed.flags & !explained;
-    let flags = Change::between("flags", &wanted.flags, &rest, |&flags| {
+    let flags = Change::between("flags", &wanted.flags, &observed_flags, |&flags| {
         render::table_flags(flags).unwrap_or_else(|| "none".to_owned())
     });
     drift.extend(name.into_iter().chain(flags).map(Drift::TableChanged));
     drift
+}
+
+/// Whether the table persists and has lost its owner, as it should not.
+pub(crate) fn is_unowned(wanted: &Table, observed: &Table) -> bool {
+    let orphan =
+        observed.flags & (kernel::TABLE_OWNER | kernel::TABLE_PERSIST) == kernel::TABLE_PERSIST;
+    orphan && wanted.flags & kernel::TABLE_OWNER != 0
 }
 
 /// What is on one side only, and what is on both: items are the same if they have the same name.
@@ -153,7 +181,10 @@ impl fmt::Display for Drift {
         match self {
             Self::TableMissing => f.write_str("table missing"),
             Self::TableDormant => f.write_str("table is dormant"),
-            Self::TableOwned => f.write_str("table is owned by another program"),
+            Self::TableOwned { port } => {
+                write!(f, "table is owned by another program (netlink port {port})")
+            }
+            Self::TableUnowned => f.write_str("table has no owner"),
             Self::TableChanged(change) => write!(f, "table {change}"),
             Self::ChainMissing { chain } => write!(f, "chain {chain} missing"),
             Self::ChainUnexpected { chain } => write!(f, "unexpected chain {chain}"),

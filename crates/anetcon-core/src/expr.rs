@@ -71,6 +71,8 @@ pub mod kernel {
     pub const TABLE_DORMANT: u32 = 1;
     /// `NFT_TABLE_F_OWNER` (5.12): only the owning socket may change the table.
     pub const TABLE_OWNER: u32 = 2;
+    /// `NFT_TABLE_F_PERSIST`, kernel 6.9.
+    pub const TABLE_PERSIST: u32 = 4;
     /// `NFT_SET_INTERVAL`.
     pub const SET_INTERVAL: u32 = 4;
     /// nft's data type numbers, written in `NFTA_SET_KEY_TYPE` so that nft can print elements.

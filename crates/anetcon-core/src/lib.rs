@@ -6,19 +6,26 @@
 
 #![forbid(unsafe_code)]
 
+pub mod balance;
 pub mod config;
 pub mod desired;
 pub mod drift;
+pub mod exposure;
 pub mod expr;
 pub mod hashfile;
 mod lcs;
+pub mod ledger;
+pub mod legacy;
 pub mod netns;
 pub mod observed;
 pub mod plan;
 pub mod prefix;
+pub mod protect;
 pub mod render;
+pub mod ruleset;
 pub mod schedule;
 pub mod select;
 pub mod session;
 pub mod table;
+pub mod takeover;
 pub mod tally;

@@ -7,6 +7,7 @@
 use std::fmt;
 
 use crate::drift::{self, Drift};
+use crate::expr::kernel;
 use crate::observed::Observed;
 use crate::table::{Chain, Table};
 
@@ -30,6 +31,15 @@ pub enum Plan {
         wanted: Table,
         /// The names of the sets that are there.
         existing_sets: Vec<String>,
+        /// Why, never empty.
+        drift: Vec<Drift>,
+    },
+    /// Become the owner of a table that has none any more. What is in it stays, and goes on counting.
+    Claim {
+        /// The table's name.
+        name: String,
+        /// The `NFT_TABLE_F_*` flags that it gets.
+        flags: u32,
         /// Why, never empty.
         drift: Vec<Drift>,
     },
@@ -58,6 +68,10 @@ pub fn plan(wanted: Option<&Table>, observed: &Observed) -> Plan {
 
 fn differing(wanted: Table, table: &Table) -> Plan {
     let drift = drift::between(&wanted, table);
+    // What else differs is seen when it is ours.
+    if drift::is_unowned(&wanted, table) && wanted.flags == table.flags | kernel::TABLE_OWNER {
+        return Plan::Claim { name: wanted.name, flags: wanted.flags, drift };
+    }
     if same_chains(&wanted, table) {
         let existing_sets = table.sets.iter().map(|set| set.name.clone()).collect();
         Plan::Refill { wanted, existing_sets, drift }
@@ -78,7 +92,9 @@ impl Plan {
     /// Why it is needed; empty for [`Plan::Nothing`] and [`Plan::Remove`].
     pub fn drift(&self) -> &[Drift] {
         match self {
-            Self::Replace { drift, .. } | Self::Refill { drift, .. } => drift,
+            Self::Replace { drift, .. }
+            | Self::Refill { drift, .. }
+            | Self::Claim { drift, .. } => drift,
             Self::Nothing | Self::Remove { .. } => &[],
         }
     }
@@ -89,6 +105,9 @@ impl fmt::Display for Plan {
         match self {
             Self::Nothing => f.write_str("nothing to do"),
             Self::Remove { name } => write!(f, "remove table inet {name}"),
+            Self::Claim { name, .. } => {
+                write!(f, "claim table inet {name}").and_then(|()| self.reasons(f))
+            }
             Self::Replace { wanted, .. } => {
                 write!(f, "replace table inet {}", wanted.name).and_then(|()| self.reasons(f))
             }

@@ -22,7 +22,8 @@ pub fn table(table: &Table) -> String {
     blocks.extend(table.chains.iter().map(chain::block));
     let mut text = format!("table inet {} {{\n", name(&table.name));
     if let Some(flags) = table_flags(table.flags) {
-        text.push_str(&format!("\tflags {flags}\n"));
+        let owner = table.foreign_owner.map(|port| format!(" # of netlink port {port}"));
+        text.push_str(&format!("\tflags {flags}{}\n", owner.unwrap_or_default()));
         text.push_str(if blocks.is_empty() { "" } else { "\n" });
     }
     text.push_str(&blocks.join("\n"));
@@ -66,10 +67,13 @@ pub fn rule(rule: &Rule) -> String {
     parts.join(" ")
 }
 
-/// The names of `NFT_TABLE_F_*` flags; persist (kernel 6.9) is not in the core's vocabulary.
+/// The names of `NFT_TABLE_F_*` flags.
 pub(crate) fn table_flags(flags: u32) -> Option<String> {
-    let names =
-        [(kernel::TABLE_DORMANT, "dormant"), (kernel::TABLE_OWNER, "owner"), (4, "persist")];
+    let names = [
+        (kernel::TABLE_DORMANT, "dormant"),
+        (kernel::TABLE_OWNER, "owner"),
+        (kernel::TABLE_PERSIST, "persist"),
+    ];
     flag_names(flags, &names)
 }
 

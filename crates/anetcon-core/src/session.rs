@@ -12,6 +12,8 @@ use crate::netns::NetnsName;
 
 /// Bits of a connection's status (`enum ip_conntrack_status`, linux/netfilter/nf_conntrack_common.h).
 pub mod status {
+    /// `IPS_EXPECTED`: another connection announced it (RELATED).
+    pub const EXPECTED: u32 = 1 << 0;
     /// `IPS_SRC_NAT`: the source is translated.
     pub const SRC_NAT: u32 = 1 << 4;
     /// `IPS_DST_NAT`: the destination is translated.

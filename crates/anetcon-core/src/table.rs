@@ -10,8 +10,10 @@ use crate::expr::Expr;
 pub struct Table {
     /// The table's name.
     pub name: String,
-    /// `NFT_TABLE_F_*` flags. A wanted table has none; a dormant one logs nothing.
+    /// `NFT_TABLE_F_*` flags: a wanted table has those of its protection; a dormant one logs nothing.
     pub flags: u32,
+    /// The port of the socket that owns it, if that is not the one that it was read with. A wanted table has none.
+    pub foreign_owner: Option<u32>,
     /// The named sets, sorted by name.
     pub sets: Vec<Set>,
     /// The chains, sorted by name. A wanted table has one.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use anetcon_core::netns::NetnsName;
 use anetcon_core::plan::{Plan, plan};
+use anetcon_core::protect::{Guarantees, Protect};
 use anetcon_core::table::Table;
 use anetcon_core::{config, desired, render};
 
@@ -57,6 +58,7 @@ fn describe(plan: &Plan) -> String {
             let sets = existing_sets.join(", ");
             format!("refill table inet {} (sets there: {sets}):\n", wanted.name)
         }
+        Plan::Claim { name, flags, .. } => format!("claim table inet {name} (flags {flags}):\n"),
         Plan::Nothing | Plan::Remove { .. } => format!("{plan}\n"),
     };
     for drift in plan.drift() {
@@ -68,7 +70,14 @@ fn describe(plan: &Plan) -> String {
 fn table(file: &Path) -> Option<Table> {
     file.exists().then(|| {
         let config = config::parse(&text(file)).unwrap();
-        desired::table(&config, &NetnsName::named("qrouter-1").unwrap()).unwrap()
+        let netns = NetnsName::named("qrouter-1").unwrap();
+        let mut table = desired::table(&config, &netns).unwrap();
+        // With `on`, on a kernel and under a service manager of today; cases that say nothing are without.
+        let can = Guarantees { owner: true, persist: true, store: false };
+        if config.rules.protect == Protect::On {
+            table.flags = config.rules.protect.protection(&netns, can).flags();
+        }
+        table
     })
 }
 

@@ -24,6 +24,10 @@ fn applied(plan: &Plan, before: Observed) -> Observed {
         Plan::Replace { wanted, .. } | Plan::Refill { wanted, .. } => {
             observed(Some(wanted.clone()))
         }
+        Plan::Claim { flags, .. } => {
+            let claimed = before.table.map(|table| Table { flags: *flags, ..table });
+            observed(claimed)
+        }
         Plan::Remove { .. } => observed(None),
     }
 }
@@ -40,7 +44,12 @@ fn check(wanted: Option<Table>, held: Option<Table>) -> Result<(), TestCaseError
     }
     let diff = render::diff(wanted.as_ref(), held.as_ref());
     prop_assert_eq!(diff.is_empty(), equal);
-    let after = applied(&plan, before);
+    let mut after = applied(&plan, before);
+    // What else differs in a table is mended once it is ours.
+    if let Plan::Claim { .. } = plan {
+        let rest = anetcon_core::plan::plan(wanted.as_ref(), &after);
+        after = applied(&rest, after);
+    }
     prop_assert_eq!(&after.table, &wanted);
     prop_assert_eq!(anetcon_core::plan::plan(wanted.as_ref(), &after), Plan::Nothing);
     Ok(())

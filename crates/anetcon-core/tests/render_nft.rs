@@ -39,7 +39,13 @@ fn nft_names_every_priority_as_we_do() {
             chains.push(Chain { name, base: Some(base), rules: Vec::new() });
         }
     }
-    let table = Table { name: "priorities".into(), flags: 1, sets: Vec::new(), chains };
+    let table = Table {
+        name: "priorities".into(),
+        flags: 1,
+        foreign_owner: None,
+        sets: Vec::new(),
+        chains,
+    };
     let text = render::table(&table);
     assert_eq!(through_nft(&text, &table.name), text);
 }

@@ -11,10 +11,13 @@ use ipnet::IpNet;
 
 use super::diagnostic::{Diagnostic, Errors};
 use super::names::name;
-use super::raw::{Placed, Raw, RawControl, RawLog, RawRecords, RawRules, RawState, Text};
-use super::values::{LEVELS, PROTOCOLS, Protocol, SCOPES, TAGS, WRITERS};
+use super::raw::{
+    Placed, Raw, RawControl, RawLog, RawMetrics, RawRecords, RawRules, RawState, Text,
+};
+use super::values::{LEVELS, PROTECTS, PROTOCOLS, Protocol, SCOPES, TAGS, WRITERS};
 use super::{
-    Config, Control, Log, Records, Rules, State, networks, paths, patterns, prefixes, suggest,
+    Config, Control, Log, Metrics, Records, Rules, State, exposition, networks, paths, patterns,
+    prefixes, suggest,
 };
 use crate::prefix::Prefixes;
 use crate::select::{Pattern, Selection};
@@ -43,7 +46,7 @@ pub(super) fn check(raw: &Raw, errors: &mut Errors) -> Config {
                 directories("namespace_directories", list, errors)
             }),
         period: errors.value("period", &raw.period, period, default.period),
-        debug: raw.debug.unwrap_or(default.debug),
+        debug: flag(&raw.debug, default.debug),
         protocols: raw
             .protocols
             .as_ref()
@@ -60,9 +63,14 @@ pub(super) fn check(raw: &Raw, errors: &mut Errors) -> Config {
         state: state(&raw.state, default.state, errors),
         control: control(&raw.control, default.control, errors),
         records: records(&raw.records, default.records, errors),
+        metrics: metrics(&raw.metrics, default.metrics, errors),
     };
     paths::clashes(&config, raw, errors);
     config
+}
+
+fn flag(raw: &Option<Placed<bool>>, default: bool) -> bool {
+    raw.as_ref().map_or(default, |placed| placed.value)
 }
 
 /// The patterns of `namespaces` or `-n`.
@@ -110,6 +118,12 @@ fn rules(raw: &RawRules, default: Rules, errors: &mut Errors) -> Rules {
         table: errors.value("rules.table", &raw.table, name, default.table),
         chain: errors.value("rules.chain", &raw.chain, name, default.chain),
         priority: errors.value("rules.priority", &raw.priority, priority, default.priority),
+        protect: errors.value(
+            "rules.protect",
+            &raw.protect,
+            |key, text| word(key, text, &PROTECTS),
+            default.protect,
+        ),
     }
 }
 
@@ -196,11 +210,20 @@ fn control(raw: &RawControl, default: Control, errors: &mut Errors) -> Control {
 
 fn records(raw: &RawRecords, default: Records, errors: &mut Errors) -> Records {
     Records {
-        enabled: raw.enabled.unwrap_or(default.enabled),
+        enabled: flag(&raw.enabled, default.enabled),
         file: errors.value("records.file", &raw.file, paths::file, default.file),
         buffer: errors.value("records.buffer", &raw.buffer, buffer, default.buffer),
-        end: raw.end.unwrap_or(default.end),
-        destination: raw.destination.unwrap_or(default.destination),
+        end: flag(&raw.end, default.end),
+        destination: flag(&raw.destination, default.destination),
+    }
+}
+
+fn metrics(raw: &RawMetrics, default: Metrics, errors: &mut Errors) -> Metrics {
+    let (listen, textfile) = (exposition::listen, exposition::textfile);
+    Metrics {
+        listen: errors.value("metrics.listen", &raw.listen, listen, default.listen),
+        textfile: errors.value("metrics.textfile", &raw.textfile, textfile, default.textfile),
+        namespaces: flag(&raw.namespaces, default.namespaces),
     }
 }
 

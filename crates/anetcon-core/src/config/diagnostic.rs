@@ -5,6 +5,8 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use thiserror::Error;
 
+use super::sources::{Source, Sources};
+
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Everything that is wrong with one configuration, in the order of the text; never empty.
@@ -23,13 +25,14 @@ impl ConfigErrors {
     /// `text` is what was given to [`parse`](super::parse); with another text the places are wrong,
     /// but nothing panics. `color` adds ANSI escapes.
     pub fn render(&self, file_name: &str, text: &str, color: bool) -> String {
+        self.render_all(&Sources::one(file_name, text.as_bytes()), color)
+    }
+
+    /// As [`render`](Self::render), with the texts that were given to [`parse_all`](super::parse_all).
+    pub fn render_all(&self, sources: &Sources, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let shown: Vec<String> = self
-            .diagnostics
-            .iter()
-            .map(|diagnostic| diagnostic.render(&renderer, file_name, text))
-            .collect();
-        shown.join("\n\n")
+        let shown = self.diagnostics.iter().map(|diagnostic| diagnostic.render(&renderer, sources));
+        shown.collect::<Vec<_>>().join("\n\n")
     }
 }
 
@@ -51,18 +54,20 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    pub(super) fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
+    pub(crate) fn new(message: impl Into<String>, span: Option<Range<usize>>) -> Self {
         Self { message: message.into(), span, help: None }
     }
 
-    pub(super) fn help(self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
     }
 
-    fn render(&self, renderer: &Renderer, file_name: &str, text: &str) -> String {
+    fn render(&self, renderer: &Renderer, sources: &Sources) -> String {
         let title = Level::ERROR.primary_title(self.message.as_str());
         let help = self.help.as_deref();
-        let Some(span) = &self.span else {
+        let Some((Source { name, text, .. }, span)) =
+            self.span.as_ref().and_then(|span| sources.place(span))
+        else {
             let help = help.map(|help| Level::HELP.secondary_title(help));
             let lines = [title].into_iter().chain(help);
             let lines = lines.map(|line| renderer.render(&[Group::with_title(line)]));
@@ -73,7 +78,7 @@ impl Diagnostic {
         let text = text.get(mark..).unwrap_or_default();
         let span = span.start.saturating_sub(mark)..span.end.saturating_sub(mark);
         let caret = AnnotationKind::Primary.span(within(&span, text));
-        let place = Snippet::source(text).path(file_name).annotation(caret);
+        let place = Snippet::source(text).path(name).annotation(caret);
         renderer
             .render(&[title.element(place).elements(help.map(|help| Level::HELP.message(help)))])
     }
@@ -88,20 +93,20 @@ fn within(span: &Range<usize>, text: &str) -> Range<usize> {
 
 /// Collects errors while the checks go on.
 #[derive(Debug, Default)]
-pub(super) struct Errors(Vec<Diagnostic>);
+pub(crate) struct Errors(Vec<Diagnostic>);
 
 impl Errors {
-    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
         self.0.push(diagnostic);
     }
 
     /// The value, or its error on the pile.
-    pub(super) fn keep<T>(&mut self, checked: Result<T, Diagnostic>) -> Option<T> {
+    pub(crate) fn keep<T>(&mut self, checked: Result<T, Diagnostic>) -> Option<T> {
         checked.map_err(|diagnostic| self.push(diagnostic)).ok()
     }
 
     /// The checked value of a key; its default if it is not there or wrong.
-    pub(super) fn value<R, T>(
+    pub(crate) fn value<R, T>(
         &mut self,
         key: &str,
         raw: &Option<R>,
@@ -111,12 +116,12 @@ impl Errors {
         raw.as_ref().and_then(|raw| self.keep(check(key, raw))).unwrap_or(default)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// The value if there was no error, else every error in the order of the text.
-    pub(super) fn or<T>(mut self, value: T) -> Result<T, ConfigErrors> {
+    pub(crate) fn or<T>(mut self, value: T) -> Result<T, ConfigErrors> {
         if self.0.is_empty() {
             return Ok(value);
         }

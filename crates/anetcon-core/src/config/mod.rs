@@ -1,22 +1,27 @@
 //! The configuration: TOML text in, a checked [`Config`] or every error of the text out.
 //!
-//! Reading the file, and what to do with a bad one, is the agent's work.
+//! Which files there are is anetcon-config's work, and what to do with a bad one is that of the agent and the CLI.
 
 mod check;
-mod diagnostic;
+pub(crate) mod diagnostic;
+mod exposition;
+mod merge;
 mod names;
 mod networks;
+mod origin;
 mod paths;
 mod patterns;
 mod prefixes;
-mod raw;
-mod section;
+pub(crate) mod raw;
+pub(crate) mod section;
 mod show;
-mod suggest;
+pub(crate) mod sources;
+pub(crate) mod suggest;
 mod syntax;
 mod values;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,10 +29,13 @@ use ipnet::IpNet;
 
 use self::diagnostic::Errors;
 pub use self::diagnostic::{ConfigErrors, Diagnostic};
-use self::raw::{Placed, Text};
+pub use self::origin::{Origin, origins};
+use self::raw::{Placed, Raw, Text};
 pub use self::show::{Shown, values};
+pub use self::sources::{Source, Sources};
 pub use self::values::{LogLevel, NetworksScope, Protocol, Writer};
 use crate::prefix::{NamespaceTag, Prefixes};
+use crate::protect::Protect;
 use crate::select::{Pattern, Selection};
 
 /// A configuration that has been checked completely: every value in it can be put in force.
@@ -58,6 +66,8 @@ pub struct Config {
     pub control: Control,
     /// `[records]`.
     pub records: Records,
+    /// `[metrics]`.
+    pub metrics: Metrics,
 }
 
 /// `[rules]`: where our rules live in each namespace.
@@ -69,6 +79,8 @@ pub struct Rules {
     pub chain: String,
     /// The chain's priority at postrouting, from -199 to 99.
     pub priority: i32,
+    /// Whether others are kept from wiping the table.
+    pub protect: Protect,
 }
 
 /// `[log]`: how a line looks and who writes it to a file.
@@ -115,6 +127,17 @@ pub struct Records {
     pub destination: bool,
 }
 
+/// `[metrics]`: where metrics are besides on the control socket, and how many.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metrics {
+    /// The TCP address at which they are served; `None` (`""` in the file): at none.
+    pub listen: Option<SocketAddr>,
+    /// The absolute path of the file for node_exporter; `None` (`""` in the file): there is none.
+    pub textfile: Option<PathBuf>,
+    /// Whether there are series for each namespace besides those of all.
+    pub namespaces: bool,
+}
+
 impl Default for Config {
     fn default() -> Self {
         let qrouters =
@@ -127,7 +150,12 @@ impl Default for Config {
             protocols: vec![Protocol::Tcp],
             networks_scope: NetworksScope::Both,
             networks: BTreeMap::new(),
-            rules: Rules { table: "anetcon".into(), chain: "anetcon".into(), priority: -150 },
+            rules: Rules {
+                table: "anetcon".into(),
+                chain: "anetcon".into(),
+                priority: -150,
+                protect: Protect::Auto,
+            },
             log: Log {
                 prefixes: Prefixes {
                     base: "[ANETCON]".into(),
@@ -151,6 +179,7 @@ impl Default for Config {
                 end: false,
                 destination: true,
             },
+            metrics: Metrics::default(),
         }
     }
 }
@@ -161,9 +190,22 @@ impl Default for Config {
 /// # Errors
 /// Everything that is wrong with the text, in its order; after a syntax error only the syntax.
 pub fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    parse_all(&Sources::one("", text.as_bytes()))
+}
+
+/// As [`parse`], a main file with its drop-ins over it.
+///
+/// # Errors
+/// Everything that is wrong with any of the texts.
+pub fn parse_all(sources: &Sources) -> Result<Config, ConfigErrors> {
     let mut errors = Errors::default();
-    let raw = raw::read(text, &mut errors);
-    let config = check::check(&raw, &mut errors);
+    let raw = sources.read(&mut errors);
+    checked(&raw, errors)
+}
+
+/// The configuration that another format says, with the errors found on the way to it.
+pub(crate) fn checked(raw: &Raw, mut errors: Errors) -> Result<Config, ConfigErrors> {
+    let config = check::check(raw, &mut errors);
     errors.or(config)
 }
 

@@ -108,6 +108,9 @@ fn places(config: &Config, raw: &Raw) -> Vec<Place> {
     if let Some(hash_file) = &config.state.hash_file {
         places.push(place("`state.hash_file`", hash_file, true, &raw.state.hash_file));
     }
+    if let Some(textfile) = &config.metrics.textfile {
+        places.push(place("`metrics.textfile`", textfile, true, &raw.metrics.textfile));
+    }
     places
 }
 

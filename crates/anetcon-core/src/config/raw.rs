@@ -14,11 +14,11 @@ use super::syntax;
 
 /// The file as written: `None` is a key that is not there, or one whose value had a wrong type.
 #[derive(Debug, Default)]
-pub(super) struct Raw {
+pub(crate) struct Raw {
     pub namespaces: Option<Placed<Vec<Text>>>,
     pub namespace_directories: Option<Placed<Vec<Text>>>,
     pub period: Option<Placed<i128>>,
-    pub debug: Option<bool>,
+    pub debug: Option<Placed<bool>>,
     pub protocols: Option<Placed<Vec<Text>>>,
     pub networks_scope: Option<Text>,
     pub networks: Vec<(Text, Placed<Vec<Text>>)>,
@@ -27,17 +27,19 @@ pub(super) struct Raw {
     pub state: RawState,
     pub control: RawControl,
     pub records: RawRecords,
+    pub metrics: RawMetrics,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RawRules {
+pub(crate) struct RawRules {
     pub table: Option<Text>,
     pub chain: Option<Text>,
     pub priority: Option<Placed<i128>>,
+    pub protect: Option<Text>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RawLog {
+pub(crate) struct RawLog {
     pub prefix: Option<Text>,
     pub prefix_dnat: Option<Text>,
     pub prefix_other: Option<Text>,
@@ -48,35 +50,42 @@ pub(super) struct RawLog {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RawState {
+pub(crate) struct RawState {
     pub directory: Option<Text>,
     pub hash_file: Option<Text>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RawControl {
+pub(crate) struct RawControl {
     pub socket: Option<Text>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct RawRecords {
-    pub enabled: Option<bool>,
+pub(crate) struct RawRecords {
+    pub enabled: Option<Placed<bool>>,
     pub file: Option<Text>,
     pub buffer: Option<Placed<i128>>,
-    pub end: Option<bool>,
-    pub destination: Option<bool>,
+    pub end: Option<Placed<bool>>,
+    pub destination: Option<Placed<bool>>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct RawMetrics {
+    pub listen: Option<Text>,
+    pub textfile: Option<Text>,
+    pub namespaces: Option<Placed<bool>>,
 }
 
 /// A value and the bytes of the file that hold it; none if it came from the command line.
 #[derive(Debug, Clone)]
-pub(super) struct Placed<T> {
+pub(crate) struct Placed<T> {
     pub value: T,
     pub span: Option<Range<usize>>,
 }
 
 /// A string value.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
+pub(crate) struct Text {
     pub value: String,
     /// With its quotes.
     pub span: Option<Range<usize>>,
@@ -86,12 +95,12 @@ pub(super) struct Text {
 
 impl Text {
     /// A string of the command line.
-    pub(super) fn without_place(value: &str) -> Self {
+    pub(crate) fn without_place(value: &str) -> Self {
         Self { value: value.to_owned(), span: None, verbatim: None }
     }
 
     /// `span` is where `file` holds `value`.
-    pub(super) fn placed(value: &str, span: Range<usize>, file: &str) -> Self {
+    pub(crate) fn placed(value: &str, span: Range<usize>, file: &str) -> Self {
         let source = file.get(span.clone()).unwrap_or_default();
         let verbatim = ["\"", "'", "\"\"\"", "'''", ""].iter().find_map(|quote| {
             let inner = source.strip_prefix(quote)?.strip_suffix(quote)?;
@@ -100,13 +109,20 @@ impl Text {
         Self { value: value.to_owned(), span: Some(span), verbatim }
     }
 
+    /// A part of the value as a text of its own.
+    pub(crate) fn piece(&self, part: Range<usize>) -> Self {
+        let value = self.value.get(part.clone()).unwrap_or_default().to_owned();
+        let verbatim = self.verbatim.map(|start| start + part.start);
+        Self { value, span: self.part(part), verbatim }
+    }
+
     /// Whether [`Text::part`] is exact.
-    pub(super) fn is_verbatim(&self) -> bool {
+    pub(crate) fn is_verbatim(&self) -> bool {
         self.verbatim.is_some()
     }
 
     /// The place of a part of the value, or of the whole if escapes stand in between.
-    pub(super) fn part(&self, part: Range<usize>) -> Option<Range<usize>> {
+    pub(crate) fn part(&self, part: Range<usize>) -> Option<Range<usize>> {
         match self.verbatim {
             Some(start) => Some(start + part.start..start + part.end),
             None => self.span.clone(),
@@ -116,7 +132,7 @@ impl Text {
 
 /// Reads the file's shape. After a syntax error nothing else is looked at: what follows it may be
 /// misread.
-pub(super) fn read(file: &str, errors: &mut Errors) -> Raw {
+pub(crate) fn read(file: &str, errors: &mut Errors) -> Raw {
     let (document, problems) = DeTable::parse_recoverable(file);
     if !problems.is_empty() {
         syntax::report(problems, file, errors);
@@ -139,6 +155,7 @@ fn top(mut section: Section<'_, '_>) -> Raw {
         state: section.table("state").map(state).unwrap_or_default(),
         control: section.table("control").map(control).unwrap_or_default(),
         records: section.table("records").map(records).unwrap_or_default(),
+        metrics: section.table("metrics").map(metrics).unwrap_or_default(),
     };
     section.finish();
     raw
@@ -149,6 +166,7 @@ fn rules(mut section: Section<'_, '_>) -> RawRules {
         table: section.text("table"),
         chain: section.text("chain"),
         priority: section.integer("priority"),
+        protect: section.text("protect"),
     };
     section.finish();
     raw
@@ -188,6 +206,16 @@ fn records(mut section: Section<'_, '_>) -> RawRecords {
         buffer: section.integer("buffer"),
         end: section.boolean("end"),
         destination: section.boolean("destination"),
+    };
+    section.finish();
+    raw
+}
+
+fn metrics(mut section: Section<'_, '_>) -> RawMetrics {
+    let raw = RawMetrics {
+        listen: section.text("listen"),
+        textfile: section.text("textfile"),
+        namespaces: section.boolean("namespaces"),
     };
     section.finish();
     raw

@@ -10,13 +10,13 @@ use super::raw::{Placed, Text};
 use super::suggest;
 
 /// The keys at the top of the file.
-pub(super) const TOP: &[&str] =
+pub(crate) const TOP: &[&str] =
     &["namespaces", "namespace_directories", "period", "debug", "protocols", "networks_scope"];
 
 /// The sections and their keys. Those of `networks` are names of namespaces.
-pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
+pub(crate) const SECTIONS: [(&str, &[&str]); 7] = [
     ("networks", &[]),
-    ("rules", &["table", "chain", "priority"]),
+    ("rules", &["table", "chain", "priority", "protect"]),
     (
         "log",
         &["prefix", "prefix_dnat", "prefix_other", "namespace", "level", "writer", "directory"],
@@ -24,6 +24,7 @@ pub(super) const SECTIONS: [(&str, &[&str]); 6] = [
     ("state", &["directory", "hash_file"]),
     ("control", &["socket"]),
     ("records", &["enabled", "file", "buffer", "end", "destination"]),
+    ("metrics", &["listen", "textfile", "namespaces"]),
 ];
 
 /// A table that is being read.
@@ -52,10 +53,10 @@ impl<'f, 'e> Section<'f, 'e> {
         }
     }
 
-    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+    pub(super) fn boolean(&mut self, key: &str) -> Option<Placed<bool>> {
         let (span, value) = self.take(key)?;
         match value {
-            DeValue::Boolean(value) => Some(value),
+            DeValue::Boolean(value) => Some(Placed { value, span: Some(span) }),
             other => self.wrong_type(key, Shape::Boolean, &other, span),
         }
     }

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::Value;
 
 use super::Config;
-use super::values::{LEVELS, PROTOCOLS, SCOPES, TAGS, WRITERS};
+use super::values::{LEVELS, PROTECTS, PROTOCOLS, SCOPES, TAGS, WRITERS};
 
 /// One key and its value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct Shown {
 /// Every key of the configuration, in the order of the shipped file. As lines `key = value` they are a file that means
 /// the same.
 pub fn values(config: &Config) -> Vec<Shown> {
-    let Config { rules, log, state, control, records, .. } = config;
+    let Config { rules, log, state, control, records, metrics, .. } = config;
     let prefixes = &log.prefixes;
     let patterns = config.selection.patterns.iter().map(|pattern| pattern.as_str().to_owned());
     let protocols = config.protocols.iter().map(|protocol| word(&PROTOCOLS, protocol));
@@ -35,6 +35,7 @@ pub fn values(config: &Config) -> Vec<Shown> {
         ("rules.table", Value::from(rules.table.as_str())),
         ("rules.chain", Value::from(rules.chain.as_str())),
         ("rules.priority", Value::from(i64::from(rules.priority))),
+        ("rules.protect", Value::from(word(&PROTECTS, &rules.protect))),
         ("log.prefix", Value::from(prefixes.base.as_str())),
         ("log.prefix_dnat", Value::from(prefixes.dnat.as_str())),
         ("log.prefix_other", Value::from(prefixes.other.as_str())),
@@ -50,6 +51,12 @@ pub fn values(config: &Config) -> Vec<Shown> {
         ("records.buffer", Value::from(whole(records.buffer))),
         ("records.end", Value::from(records.end)),
         ("records.destination", Value::from(records.destination)),
+        (
+            "metrics.listen",
+            Value::from(metrics.listen.map(|to| to.to_string()).unwrap_or_default()),
+        ),
+        ("metrics.textfile", Value::from(metrics.textfile.as_ref().map(path).unwrap_or_default())),
+        ("metrics.namespaces", Value::from(metrics.namespaces)),
     ];
     shown.into_iter().map(|(key, value)| Shown { key, value: value.to_string() }).collect()
 }
@@ -101,11 +108,12 @@ mod tests {
             protocols = ['udp', 'icmp']
             networks_scope = 'outgoing'
             networks = { 'a b' = ['10.0.0.0/8', 'fd00::/8'] }
-            rules = { table = 't', chain = 'c', priority = 7 }
+            rules = { table = 't', chain = 'c', priority = 7, protect = 'on' }
             log = { prefix = 'P', prefix_dnat = '1', prefix_other = '2', namespace = 'name', level = 'error', writer = 'agent', directory = '/l' }
             state = { directory = '/s', hash_file = '' }
             control = { socket = '/c' }
             records = { enabled = false, file = '/r', buffer = 65536, end = true, destination = false }
+            metrics = { listen = '[::1]:9842', textfile = '/m.prom', namespaces = true }
         ";
         for config in [Config::default(), parse(unusual).unwrap()] {
             assert_eq!(parse(&text(&config)), Ok(config.clone()), "{}", text(&config));

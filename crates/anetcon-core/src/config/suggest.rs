@@ -11,18 +11,18 @@ pub(super) fn one_of(word: &str, known: &[&str]) -> String {
 }
 
 /// The closest known word, if at most a third of its letters differ. Case does not count.
-pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let word = word.to_lowercase();
     known
         .iter()
-        .map(|&candidate| (damerau_levenshtein(&word, candidate), candidate))
+        .map(|&candidate| (damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
 /// A value as the operator wrote it: in quotes, with only control characters escaped.
-pub(super) fn quote(value: &str) -> String {
+pub(crate) fn quote(value: &str) -> String {
     let shown = value
         .chars()
         .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() });
@@ -30,7 +30,7 @@ pub(super) fn quote(value: &str) -> String {
 }
 
 /// `a`, `b` or `c`.
-pub(super) fn list(words: &[&str]) -> String {
+pub(crate) fn list(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),

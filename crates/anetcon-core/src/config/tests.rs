@@ -8,7 +8,7 @@ use super::{Config, Overrides, parse};
 const SHIPPED: &str = include_str!("../../../../conf/anetcon.toml");
 
 /// Each key with a value that is not its default.
-const CHANGES: [(&str, &str, &str); 25] = [
+const CHANGES: [(&str, &str, &str); 29] = [
     ("", "namespaces", r#"["default"]"#),
     ("", "namespace_directories", r#"["/run/docker/netns"]"#),
     ("", "period", "1"),
@@ -19,6 +19,7 @@ const CHANGES: [(&str, &str, &str); 25] = [
     ("rules", "table", r#""audit""#),
     ("rules", "chain", r#""audit""#),
     ("rules", "priority", "-199"),
+    ("rules", "protect", r#""off""#),
     ("log", "prefix", r#""""#),
     ("log", "prefix_dnat", r#""[FLOAT]""#),
     ("log", "prefix_other", r#""[NAT]""#),
@@ -34,6 +35,9 @@ const CHANGES: [(&str, &str, &str); 25] = [
     ("records", "buffer", "65536"),
     ("records", "end", "true"),
     ("records", "destination", "false"),
+    ("metrics", "listen", r#""127.0.0.1:9842""#),
+    ("metrics", "textfile", r#""/srv/anetcon.prom""#),
+    ("metrics", "namespaces", "true"),
 ];
 
 fn file(section: &str, key: &str, value: &str) -> String {

@@ -1,6 +1,7 @@
 //! The values that are chosen from a few words.
 
 use crate::prefix::NamespaceTag;
+use crate::protect::Protect;
 
 /// The words of `protocols`.
 pub(super) const PROTOCOLS: [(&str, Protocol); 4] = [
@@ -13,6 +14,10 @@ pub(super) const PROTOCOLS: [(&str, Protocol); 4] = [
 /// The words of `networks_scope`.
 pub(super) const SCOPES: [(&str, NetworksScope); 2] =
     [("both", NetworksScope::Both), ("outgoing", NetworksScope::Outgoing)];
+
+/// The words of `rules.protect`.
+pub(super) const PROTECTS: [(&str, Protect); 3] =
+    [("auto", Protect::Auto), ("on", Protect::On), ("off", Protect::Off)];
 
 /// The words of `log.namespace`.
 pub(super) const TAGS: [(&str, NamespaceTag); 3] =

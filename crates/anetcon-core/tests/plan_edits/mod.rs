@@ -39,6 +39,7 @@ fn count(observed: &mut Observed, packets: u64) {
 fn edit_table(table: &mut Table, words: &[&str]) -> Option<()> {
     match words {
         ["flags", flags] => table.flags = flags.parse().ok()?,
+        ["owner", port] => table.foreign_owner = Some(port.parse().ok()?),
         ["no", "chain"] => table.chains.clear(),
         ["chain", name] => {
             table.chains.push(Chain { name: (*name).to_owned(), base: None, rules: Vec::new() });

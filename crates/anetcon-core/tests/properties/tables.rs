@@ -21,14 +21,17 @@ pub fn wanted_table() -> impl Strategy<Value = Table> {
     ];
     let protocols = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp, Protocol::Icmp];
     let protocols = subsequence(protocols.to_vec(), 1..=4);
-    (vec(network, 0..5), protocols, any::<bool>(), -199..=99_i32).prop_map(
-        |(networks, protocols, both, priority)| {
+    // Of each protection.
+    let flags = prop_oneof![Just(0_u32), Just(2), Just(6)];
+    (vec(network, 0..5), protocols, any::<bool>(), -199..=99_i32, flags).prop_map(
+        |(networks, protocols, both, priority, flags)| {
             let scope = if both { NetworksScope::Both } else { NetworksScope::Outgoing };
             let networks = IpNet::aggregate(&networks.iter().map(network_of).collect());
             let mut config = Config { protocols, networks_scope: scope, ..Config::default() };
             config.rules.priority = priority;
             config.networks = BTreeMap::from([("r".to_owned(), networks)]);
-            desired::table(&config, &NetnsName::named("r").unwrap()).unwrap()
+            let table = desired::table(&config, &NetnsName::named("r").unwrap()).unwrap();
+            Table { flags, ..table }
         },
     )
 }
@@ -43,8 +46,9 @@ fn network_of((octets, len): &(Vec<u8>, u8)) -> IpNet {
 
 /// Tables as nobody would make them, of few and small values so that parts of two of them are often equal.
 pub fn any_table() -> impl Strategy<Value = Table> {
-    (name(), 0..9_u32, vec(any_set(), 0..4), vec(any_chain(), 0..4))
-        .prop_map(|(name, flags, sets, chains)| Table { name, flags, sets, chains })
+    (name(), 0..9_u32, vec(any_set(), 0..4), vec(any_chain(), 0..4)).prop_map(
+        |(name, flags, sets, chains)| Table { name, flags, foreign_owner: None, sets, chains },
+    )
 }
 
 pub fn name() -> impl Strategy<Value = String> {
