@@ -92,9 +92,9 @@ impl Conntrack {
     ///
     /// # Errors
     /// [`Error::Interrupted`] if others kept it from being complete, [`Error::Refused`], [`Error::Unanswered`], and
-    /// [`Error::Socket`]. What was handed over is true nevertheless.
-    pub fn dump(&mut self, take: &mut impl FnMut(Event)) -> Result<Dumped, Error> {
-        Dump { socket: &self.socket, sequence: &mut self.sequence, take }.run()
+    /// [`Error::Socket`]. What was handed over is true nevertheless, and so is what `dumped` tells.
+    pub fn dump(&mut self, take: &mut impl FnMut(Event), dumped: &mut Dumped) -> Result<(), Error> {
+        Dump { socket: &self.socket, sequence: &mut self.sequence, take, dumped }.run()
     }
 }
 

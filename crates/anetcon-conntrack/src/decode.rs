@@ -20,6 +20,8 @@ pub(crate) mod kind {
     pub(crate) const GET: u16 = 0x0101;
     /// `IPCTNL_MSG_CT_DELETE`.
     pub(crate) const DELETE: u16 = 0x0102;
+    /// `IPCTNL_MSG_CT_GET_STATS`.
+    pub(crate) const GET_STATS: u16 = 0x0105;
 }
 
 /// Attributes.
@@ -35,6 +37,9 @@ pub(crate) mod attribute {
     pub(super) const TIMESTAMP: u16 = 20;
     /// Kernel 6.14.
     pub(super) const TIMESTAMP_EVENT: u16 = 27;
+
+    /// Of `GET_STATS`, `CTA_STATS_GLOBAL_ENTRIES`.
+    pub(super) const STATS_ENTRIES: u16 = 1;
 
     pub(super) const TUPLE_IP: u16 = 1;
     /// `CTA_TUPLE_PROTO`.
@@ -85,6 +90,18 @@ pub(crate) fn event(message: &Message<'_>) -> Result<Option<Event>, Malformed> {
     let (start, stop) = (parts.start, parts.stop);
     let flow = Flow { id, zone, status, original, reply, counters, start, stop };
     Ok(Some(Event { kind, flow, time: parts.time }))
+}
+
+/// How many connections an answer to `GET_STATS` tells of: all that the namespace has, also those that are just being made.
+pub(crate) fn entries(message: &Message<'_>) -> Result<u32, Malformed> {
+    let (_, stream) = message.body()?;
+    for attribute in attributes(stream) {
+        let attribute = attribute?;
+        if attribute.kind == attribute::STATS_ENTRIES {
+            return attribute.be32();
+        }
+    }
+    Err(Malformed("count of connections"))
 }
 
 /// What was found in a message so far.

@@ -18,10 +18,11 @@ const ATTEMPTS: u32 = 8;
 /// Larger than any part of a dump: the kernel fills up to 32 KiB at once.
 const PART: usize = 64 << 10;
 
-/// How a dump went.
+/// What a dump met, also one that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dumped {
-    /// Events were lost before or meanwhile. Nothing is left to do: the dump was made after that.
+    /// Events were lost before or meanwhile. A dump that succeeded was made after that: only what was opened and closed
+    /// in between is missing.
     pub lost: bool,
     /// As in [`Drained`](crate::Drained).
     pub malformed: u64,
@@ -32,16 +33,21 @@ pub(crate) struct Dump<'a, T> {
     pub(crate) socket: &'a Socket,
     pub(crate) sequence: &'a mut u32,
     pub(crate) take: &'a mut T,
+    pub(crate) dumped: &'a mut Dumped,
 }
 
 impl<T: FnMut(Event)> Dump<'_, T> {
-    pub(crate) fn run(mut self) -> Result<Dumped, Error> {
-        let mut dumped = Dumped::default();
+    pub(crate) fn run(mut self) -> Result<(), Error> {
         let mut buffer = vec![0; PART];
         for _ in 0..ATTEMPTS {
-            self.empty(&mut buffer, &mut dumped)?;
-            if self.attempt(&mut buffer, &mut dumped)? {
-                return Ok(dumped);
+            self.empty(&mut buffer)?;
+            let done = match self.is_nothing_open(&mut buffer)? {
+                Some(true) => true,
+                Some(false) => self.attempt(&mut buffer)?,
+                None => false,
+            };
+            if done {
+                return Ok(());
             }
         }
         Err(Error::Interrupted { attempts: ATTEMPTS })
@@ -49,31 +55,56 @@ impl<T: FnMut(Event)> Dump<'_, T> {
 
     /// Reads all that waits. Only an empty queue makes the kernel queue events again after some were lost, and only
     /// a dump that was read to its end lets another begin.
-    fn empty(&mut self, buffer: &mut [u8], dumped: &mut Dumped) -> Result<(), Error> {
+    fn empty(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         loop {
             match self.socket.receive(buffer)? {
-                Received::Datagram(datagram) => dumped.malformed += pass(datagram, self.take),
-                Received::Lost => dumped.lost = true,
+                Received::Datagram(datagram) => self.dumped.malformed += pass(datagram, self.take),
+                Received::Lost => self.dumped.lost = true,
                 Received::Nothing => return Ok(()),
             }
         }
     }
 
+    /// Whether a dump would find nothing; `None` if events were lost meanwhile. A dump walks through the connections of every namespace
+    /// (`nf_conntrack_hash` is one for all), some milliseconds of work however few are of this one: a thousand idle ones make seconds.
+    fn is_nothing_open(&mut self, buffer: &mut [u8]) -> Result<Option<bool>, Error> {
+        let request = self.request(decode::kind::GET_STATS, 0)?;
+        self.socket.send(&request)?;
+        loop {
+            let datagram = match self.socket.receive(buffer)? {
+                Received::Datagram(datagram) => datagram,
+                Received::Lost => {
+                    self.dumped.lost = true;
+                    return Ok(None);
+                }
+                // An answer that found no room in the buffer. A dump has its own way.
+                Received::Nothing => return Ok(Some(false)),
+            };
+            self.dumped.malformed += pass(datagram, self.take);
+            let ours = |message: &Message<'_>| message.sequence == *self.sequence;
+            if let Some(answer) = messages(datagram).flatten().find(ours) {
+                // A refusal, or what is not understood, is no reason not to look.
+                let is_count = answer.kind == decode::kind::GET_STATS;
+                return Ok(Some(is_count && decode::entries(&answer) == Ok(0)));
+            }
+        }
+    }
+
     /// One dump; false if it was interrupted.
-    fn attempt(&mut self, buffer: &mut [u8], dumped: &mut Dumped) -> Result<bool, Error> {
-        let request = self.request()?;
+    fn attempt(&mut self, buffer: &mut [u8]) -> Result<bool, Error> {
+        let request = self.request(decode::kind::GET, flag::DUMP)?;
         self.socket.send(&request)?;
         let mut whole = true;
         loop {
             let datagram = match self.socket.receive(buffer)? {
                 Received::Datagram(datagram) => datagram,
                 Received::Lost => {
-                    dumped.lost = true;
+                    self.dumped.lost = true;
                     return Ok(false);
                 }
                 Received::Nothing => return Err(Error::Unanswered),
             };
-            dumped.malformed += pass(datagram, self.take);
+            self.dumped.malformed += pass(datagram, self.take);
             for message in messages(datagram).flatten() {
                 whole &= message.flags & flag::DUMP_INTR == 0;
                 if ended(&message, *self.sequence)? {
@@ -83,15 +114,10 @@ impl<T: FnMut(Event)> Dump<'_, T> {
         }
     }
 
-    /// `IPCTNL_MSG_CT_GET` of both address families, with a number of its own: events have number 0.
-    fn request(&mut self) -> Result<Vec<u8>, Error> {
+    /// A request for both address families, with a number of its own: events have number 0.
+    fn request(&mut self, kind: u16, flags: u16) -> Result<Vec<u8>, Error> {
         *self.sequence = self.sequence.wrapping_add(1).max(1);
-        let request = Request {
-            kind: decode::kind::GET,
-            family: 0,
-            flags: flag::DUMP,
-            sequence: *self.sequence,
-        };
+        let request = Request { kind, family: 0, flags, sequence: *self.sequence };
         Ok(request.with(&[]).ok_or(Malformed("request"))?)
     }
 }

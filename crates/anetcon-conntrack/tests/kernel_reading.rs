@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anetcon_conntrack::{Conntrack, Drained, Error, Event, Filter};
+use anetcon_conntrack::{Conntrack, Drained, Dumped, Error, Event, Filter};
 use anetcon_core::session::EventKind;
 use anetcon_testkit::beside::Beside;
 use anetcon_testkit::netns::{Netns, wait_until};
@@ -167,8 +167,8 @@ fn a_dump_of_many_parts_is_whole_and_loses_no_event() {
     let mut conntrack = open(&router.netns, &filter(&[TCP]));
     let count = 300;
     let connections = router.outgoing(Family::V4).connect_many(count);
-    let mut found = Vec::new();
-    let dumped = conntrack.dump(&mut |event| found.push(event)).unwrap();
+    let (mut found, mut dumped) = (Vec::new(), Dumped::default());
+    conntrack.dump(&mut |event| found.push(event), &mut dumped).unwrap();
     assert!(!dumped.lost && dumped.malformed == 0);
     let (new, seen): (Vec<Event>, Vec<Event>) =
         found.into_iter().partition(|event| event.kind == EventKind::New);
@@ -225,8 +225,8 @@ fn a_dump_right_after_an_overrun_is_enough() {
     let router = router("ct-overrun");
     let mut conntrack = router.netns.run(|| Conntrack::open(&filter(&[TCP]), 2048)).unwrap();
     let connections = router.outgoing(Family::V4).connect_many(50);
-    let mut found = Vec::new();
-    let dumped = conntrack.dump(&mut |event| found.push(event)).unwrap();
+    let (mut found, mut dumped) = (Vec::new(), Dumped::default());
+    conntrack.dump(&mut |event| found.push(event), &mut dumped).unwrap();
     assert!(dumped.lost);
     for connection in &connections {
         let seen = |event: &&Event| event.kind == EventKind::Seen && tells_of(event, connection);
@@ -244,14 +244,15 @@ fn a_dump_during_which_events_are_lost_is_begun_again() {
     let out = router.outgoing(Family::V4);
     let mut connections = out.connect_many(300);
     while conntrack.drain(1000, &mut |_| ()).unwrap().lost {}
-    let (mut found, mut late) = (Vec::new(), Vec::new());
-    let dumped = conntrack.dump(&mut |event| {
+    let (mut found, mut late, mut dumped) = (Vec::new(), Vec::new(), Dumped::default());
+    let mut take = |event| {
         if late.is_empty() {
             late = out.connect_many(50);
         }
         found.push(event);
-    });
-    assert!(dumped.unwrap().lost);
+    };
+    conntrack.dump(&mut take, &mut dumped).unwrap();
+    assert!(dumped.lost);
     connections.append(&mut late);
     for connection in &connections {
         let seen = |event: &Event| event.kind == EventKind::Seen && tells_of(event, connection);
@@ -265,14 +266,15 @@ fn a_dump_that_is_always_interrupted_ends() {
     let mut conntrack = router.netns.run(|| Conntrack::open(&filter(&[TCP]), 2048)).unwrap();
     let out = router.outgoing(Family::V4);
     let first = out.connect();
-    let error = conntrack
-        .dump(&mut |event| {
-            if event.kind == EventKind::Seen && tells_of(&event, &first) {
-                out.connect_many(20);
-            }
-        })
-        .unwrap_err();
+    let mut take = |event: Event| {
+        if event.kind == EventKind::Seen && tells_of(&event, &first) {
+            out.connect_many(20);
+        }
+    };
+    let mut dumped = Dumped::default();
+    let error = conntrack.dump(&mut take, &mut dumped).unwrap_err();
     assert!(matches!(error, Error::Interrupted { .. }) && error.retry(), "{error:?}");
+    assert!(dumped.lost, "also of a dump that failed");
 }
 
 #[test]

@@ -64,9 +64,9 @@ impl NetnsConnections {
     /// Hands over every connection that is open now, and the events that wait.
     ///
     /// # Errors
-    /// If the kernel does not answer, or never stood still.
-    pub fn dump(&mut self, take: &mut impl FnMut(Event)) -> Result<Dumped, Error> {
-        self.conntrack.get_mut().dump(take).map_err(|source| self.failed(source))
+    /// If the kernel does not answer, or never stood still. What was lost on the way is in `dumped` then, too.
+    pub fn dump(&mut self, take: &mut impl FnMut(Event), dumped: &mut Dumped) -> Result<(), Error> {
+        self.conntrack.get_mut().dump(take, dumped).map_err(|source| self.failed(source))
     }
 
     /// Puts another filter in force.

@@ -1,7 +1,7 @@
 //! What can go wrong with one namespace.
 
 use anetcon_core::drift::Drift;
-use anetcon_core::netns::NetnsName;
+use anetcon_core::netns::{NetnsCookie, NetnsName};
 use thiserror::Error;
 
 /// Why a namespace could not be opened, observed or programmed. It concerns that namespace alone.
@@ -47,6 +47,14 @@ pub enum Error {
         /// Why.
         #[source]
         source: anetcon_conntrack::Error,
+    },
+    /// A socket that was handed over is that of another namespace.
+    #[error("the inherited socket is not of namespace {name} but of that with cookie {cookie}")]
+    Stranger {
+        /// Which one.
+        name: NetnsName,
+        /// The socket's.
+        cookie: NetnsCookie,
     },
     /// The event socket could not be watched.
     #[error("cannot wait for events of namespace {name}")]

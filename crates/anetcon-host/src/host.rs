@@ -5,15 +5,22 @@ use std::os::linux::fs::MetadataExt;
 use std::path::PathBuf;
 
 use anetcon_conntrack::{Conntrack, Filter};
+use anetcon_core::expr::kernel;
 use anetcon_core::netns::NetnsName;
 use anetcon_core::observed::Observed;
 use anetcon_core::plan::{Plan, plan};
+use anetcon_core::protect::Guarantees;
+use anetcon_core::ruleset::Ruleset;
+use anetcon_core::takeover::{self, Kept, Removal};
 use anetcon_netns::links::{self, Link};
 use anetcon_netns::list::Listing;
 use anetcon_netns::{NetnsRef, Opener};
 use anetcon_nft::{Monitor, RulesSocket};
 
 use crate::{Error, NetnsRules};
+
+/// How often a removal is tried when others change the ruleset meanwhile.
+const TAKEOVER_ATTEMPTS: u32 = 8;
 
 /// The namespaces of this machine, as far as they are in the given folders.
 #[derive(Debug, Clone)]
@@ -93,6 +100,33 @@ impl Host {
             .map_err(|source| Error::Conntrack { name: name.clone(), source })
     }
 
+    /// Opens another socket that hears of changes to a namespace's rules, for [`NetnsRules::hear_with`].
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_monitor(&self, name: &NetnsName) -> Result<Monitor, Error> {
+        let netns = self.locate(name)?;
+        self.opener
+            .within_async(&netns, Monitor::open)
+            .await
+            .map_err(|source| Error::Enter { name: name.clone(), source })?
+            .map_err(|source| Error::Nft { name: name.clone(), source })
+    }
+
+    /// What the kernel can do to protect a table. Asked in the root namespace: it is the same everywhere.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn guarantees(&self) -> Result<Guarantees, Error> {
+        let root = NetnsName::root();
+        let nft = |source| Error::Nft { name: root.clone(), source };
+        let mut socket = self.socket(&root)?;
+        let owner = socket.knows_flags(kernel::TABLE_OWNER).map_err(nft)?;
+        let persisting = kernel::TABLE_OWNER | kernel::TABLE_PERSIST;
+        let persist = owner && socket.knows_flags(persisting).map_err(nft)?;
+        Ok(Guarantees { owner, persist, store: false })
+    }
+
     /// Dumps the table of this name in one namespace, without watching it.
     ///
     /// # Errors
@@ -114,6 +148,62 @@ impl Host {
             Plan::Nothing => Ok(false),
             removal => socket.apply(&removal).map(|()| true).map_err(nft),
         }
+    }
+
+    /// What others have in one namespace that bears on our rules.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn ruleset(&self, name: &NetnsName) -> Result<Ruleset, Error> {
+        self.socket(name)?.ruleset().map_err(|source| Error::Nft { name: name.clone(), source })
+    }
+
+    /// Takes the chain of this name, if the bash script left it, out of the nat tables of iptables-nft. With `dry_run` nothing is changed.
+    /// What could be removed comes first, then what must stay.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe), or if the kernel refuses; then nothing was changed.
+    pub fn take_over(
+        &self,
+        name: &NetnsName,
+        chain: &str,
+        dry_run: bool,
+    ) -> Result<(Option<Removal>, Vec<Kept>), Error> {
+        let nft = |source| Error::Nft { name: name.clone(), source };
+        let mut socket = self.socket(name)?;
+        let mut attempts = TAKEOVER_ATTEMPTS;
+        loop {
+            let (removal, kept) = takeover::find(&socket.nat_tables().map_err(nft)?, chain);
+            let Some(removal) = removal else { return Ok((None, kept)) };
+            if dry_run {
+                return Ok((Some(removal), kept));
+            }
+            attempts -= 1;
+            match socket.take_away(&removal) {
+                Err(error) if error.is_outdated() && attempts > 0 => (),
+                outcome => return outcome.map(|()| (Some(removal), kept)).map_err(nft),
+            }
+        }
+    }
+
+    /// Reads files as a thread inside a namespace sees them: what is below `/proc/sys/net` is the namespace's. Each is its
+    /// text, or why it cannot be read.
+    ///
+    /// # Errors
+    /// If the namespace is not there or cannot be entered.
+    pub fn read_within<const N: usize>(
+        &self,
+        name: &NetnsName,
+        files: [PathBuf; N],
+    ) -> Result<[Result<String, String>; N], Error> {
+        let read = move || {
+            files.map(|file| {
+                fs::read_to_string(&file).map_err(|error| format!("{}: {error}", file.display()))
+            })
+        };
+        self.opener
+            .within(&self.locate(name)?, read)
+            .map_err(|source| Error::Enter { name: name.clone(), source })
     }
 
     /// The links of one namespace. Needs a tokio runtime.

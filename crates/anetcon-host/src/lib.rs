@@ -18,4 +18,4 @@ pub use self::rules::{NetnsRules, Pass};
 pub use anetcon_conntrack::{Conntrack, Drained, Dumped, Filter};
 pub use anetcon_netns::links::Link;
 pub use anetcon_netns::list::{Listed, Listing, Skipped};
-pub use anetcon_nft::{Author, Changes};
+pub use anetcon_nft::{Author, Changes, RulesSocket, clock_is_synchronised, inherited};

@@ -1,5 +1,6 @@
 //! One open namespace: its rules socket, its event socket, and the pass that puts rules in force.
 
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
 use anetcon_core::drift::Drift;
@@ -51,6 +52,33 @@ impl NetnsRules {
         let monitor =
             AsyncFd::new(monitor).map_err(|source| Error::Events { name: name.clone(), source })?;
         Ok(Self { name, cookie, socket, monitor })
+    }
+
+    /// Hears of changes through another event socket from now on. The socket that owns the table stays as it is: with it
+    /// the table would go.
+    ///
+    /// # Errors
+    /// As [`adopt`](Self::adopt).
+    #[expect(deprecated, reason = "as in adopt")]
+    pub fn hear_with(&mut self, monitor: Monitor) -> Result<(), Error> {
+        let name = self.name.clone();
+        self.monitor = AsyncFd::new(monitor).map_err(|source| Error::Events { name, source })?;
+        Ok(())
+    }
+
+    /// Programs the namespace through another socket of it from now on: one that owns the table.
+    ///
+    /// # Errors
+    /// If it is a socket of another namespace.
+    pub fn program_with(&mut self, socket: RulesSocket) -> Result<(), Error> {
+        let nft = |source| Error::Nft { name: self.name.clone(), source };
+        let cookie = socket.cookie().map_err(nft)?;
+        if cookie != self.cookie {
+            let name = self.name.clone();
+            return Err(Error::Stranger { name, cookie });
+        }
+        self.socket = socket;
+        Ok(())
     }
 
     /// The namespace's identity.
@@ -148,5 +176,12 @@ impl NetnsRules {
 
     fn nft(&self, source: anetcon_nft::Error) -> Error {
         Error::Nft { name: self.name.clone(), source }
+    }
+}
+
+/// The socket that programs, and owns the table where that is protected.
+impl AsFd for NetnsRules {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }

@@ -72,6 +72,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether a batch was refused only because the ruleset is no longer the one that it was made for.
+    pub fn is_outdated(&self) -> bool {
+        matches!(self, Self::Refused { errno: Errno::ERESTART, .. })
+    }
+
     /// Whether the same call may succeed when it is made again soon, with nothing else changed.
     pub fn retry(&self) -> bool {
         match self {

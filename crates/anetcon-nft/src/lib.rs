@@ -24,6 +24,7 @@ mod word;
 
 pub use anetcon_netlink::Malformed;
 pub use error::Error;
+pub use ffi::{clock_is_synchronised, inherited};
 pub use monitor::{Author, Changes, Monitor};
 pub use netlink::PortId;
 pub use socket::RulesSocket;

@@ -29,14 +29,14 @@ pub(crate) fn split(datagram: &[u8]) -> Result<Vec<Message<'_>>, Malformed> {
     if used == datagram.len() { Ok(messages) } else { Err(Malformed("datagram")) }
 }
 
-/// A request: message number, flags, and attributes. `None` where an attribute is too long.
+/// A request: family (0: all of them), message number, flags, and attributes. `None` where an attribute is too long.
 pub(crate) fn request(
+    family: u8,
     number: u16,
     flags: u16,
     sequence: u32,
     attributes: &[(u16, &[u8])],
 ) -> Option<Vec<u8>> {
-    let family = anetcon_core::expr::kernel::NFPROTO_INET;
     let kind = kind::SUBSYSTEM << 8 | number;
     Request { kind, family, flags, sequence }.with(attributes)
 }
@@ -51,6 +51,7 @@ pub(crate) mod kind {
     pub(crate) const GETTABLE: u16 = 1;
     pub(crate) const NEWCHAIN: u16 = 3;
     pub(crate) const GETCHAIN: u16 = 4;
+    pub(crate) const DELCHAIN: u16 = 5;
     pub(crate) const NEWRULE: u16 = 6;
     pub(crate) const GETRULE: u16 = 7;
     pub(crate) const DELRULE: u16 = 8;
@@ -64,11 +65,14 @@ pub(crate) mod kind {
 
 #[cfg(test)]
 mod tests {
+    use anetcon_core::expr::kernel::NFPROTO_INET;
+
     use super::*;
 
     #[test]
     fn a_request_is_what_the_kernel_reads() {
-        let bytes = request(kind::GETTABLE, flag::ACK, 7, &[(1, b"anetcon\0")]).unwrap();
+        let bytes =
+            request(NFPROTO_INET, kind::GETTABLE, flag::ACK, 7, &[(1, b"anetcon\0")]).unwrap();
         let expected = [
             &32u32.to_ne_bytes()[..], // length: header 16, nfgenmsg 4, attribute 4 + 8
             &0x0a01u16.to_ne_bytes(), // subsystem 10, NFT_MSG_GETTABLE
@@ -97,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_cut_datagram_is_malformed() {
-        let whole = request(kind::GETTABLE, 0, 1, &[(1, b"anetcon\0")]).unwrap();
+        let whole = request(NFPROTO_INET, kind::GETTABLE, 0, 1, &[(1, b"anetcon\0")]).unwrap();
         for length in 1..whole.len() {
             assert!(split(&whole[..length]).is_err(), "{length}");
         }

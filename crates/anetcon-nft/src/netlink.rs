@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn a_datagram_that_does_not_fit_is_lost_and_not_cut() {
         let socket = Netns::new("nft-cut").run(|| Socket::open(0)).unwrap();
-        let request = message::request(kind::GETGEN, 0, 1, &[]).unwrap();
+        let request = message::request(0, kind::GETGEN, 0, 1, &[]).unwrap();
         socket.send(&[&request]).unwrap();
         let mut small = Buffer::new(16);
         let cut = socket.receive(&mut small);

@@ -1,10 +1,11 @@
 //! One request or batch at a time, and all of its answer: where it ends, and what makes it void.
 
+use anetcon_core::expr::kernel::NFPROTO_INET;
 use anetcon_netlink::{Malformed, array};
 use nix::errno::Errno;
 
-use crate::ack;
-use crate::batch::Outgoing;
+use crate::ack::{self, Expected};
+use crate::batch::{Outgoing, Written};
 use crate::error::Error;
 use crate::ffi::Buffer;
 use crate::message::{self, Message, flag, kind, nf_tables};
@@ -21,6 +22,8 @@ pub(crate) struct Requests<'a> {
 pub(crate) struct Request<'a> {
     /// What is asked for, as an error names it.
     pub(crate) object: &'a str,
+    /// `NFPROTO_*`; 0: every family.
+    pub(crate) family: u8,
     /// `NFT_MSG_GET*`.
     pub(crate) number: u16,
     /// Beside `NLM_F_REQUEST` and `NLM_F_ACK`.
@@ -32,7 +35,7 @@ pub(crate) struct Request<'a> {
 impl<'a> Request<'a> {
     /// A request that is answered by many messages.
     pub(crate) fn dump(object: &'a str, number: u16, attributes: &'a [(u16, &'a [u8])]) -> Self {
-        Self { object, number, flags: flag::DUMP, attributes }
+        Self { object, family: NFPROTO_INET, number, flags: flag::DUMP, attributes }
     }
 
     pub(crate) fn unanswered(&self) -> Error {
@@ -47,9 +50,18 @@ impl<'a> Request<'a> {
 impl Requests<'_> {
     /// Sends a batch and judges it by its acknowledgements.
     pub(crate) fn commit(&mut self, outgoing: Outgoing) -> Result<(), Error> {
-        let Outgoing { batch, mut expected } = outgoing;
+        let Outgoing { batch, expected } = outgoing;
+        self.deliver(&batch.iter().collect::<Vec<_>>(), expected)
+    }
+
+    /// The same for a batch that is bytes already.
+    pub(crate) fn commit_written(&mut self, written: Written) -> Result<(), Error> {
+        self.deliver(&[&written.bytes], written.expected)
+    }
+
+    fn deliver(&mut self, pages: &[&[u8]], mut expected: Expected) -> Result<(), Error> {
         self.socket.discard(&mut self.buffer)?;
-        self.socket.send(&batch.iter().collect::<Vec<_>>())?;
+        self.socket.send(pages)?;
         while let Some(datagram) = self.socket.receive(&mut self.buffer)? {
             message::split(datagram)
                 .and_then(|messages| messages.iter().try_for_each(|message| expected.note(message)))
@@ -65,9 +77,19 @@ impl Requests<'_> {
         answer: u16,
         decode: impl Fn(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Error> {
+        self.collect_of(request, answer, |_, attributes| decode(attributes))
+    }
+
+    /// The same, where the family of each message counts, too.
+    pub(crate) fn collect_of<T>(
+        &mut self,
+        request: &Request<'_>,
+        answer: u16,
+        decode: impl Fn(u8, &[u8]) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Error> {
         let mut values = Vec::new();
-        self.ask(request, answer, |attributes| {
-            values.push(decode(attributes)?);
+        self.ask(request, answer, |family, attributes| {
+            values.push(decode(family, attributes)?);
             Ok(())
         })?;
         Ok(values)
@@ -78,14 +100,15 @@ impl Requests<'_> {
         &mut self,
         request: &Request<'_>,
         answer: u16,
-        mut take: impl FnMut(&[u8]) -> Result<(), Malformed>,
+        mut take: impl FnMut(u8, &[u8]) -> Result<(), Malformed>,
     ) -> Result<(), Error> {
         self.socket.discard(&mut self.buffer)?;
         *self.sequence = self.sequence.wrapping_add(1);
         let sequence = *self.sequence;
         let flags = request.flags | flag::ACK;
-        let bytes = message::request(request.number, flags, sequence, request.attributes)
-            .ok_or_else(|| Error::Unwritable {
+        let bytes =
+            message::request(request.family, request.number, flags, sequence, request.attributes)
+                .ok_or_else(|| Error::Unwritable {
                 object: request.object.to_owned(),
                 reason: "its name is too long",
             })?;
@@ -107,7 +130,7 @@ fn end(
     message: &Message<'_>,
     request: &Request<'_>,
     answer: u16,
-    take: &mut impl FnMut(&[u8]) -> Result<(), Malformed>,
+    take: &mut impl FnMut(u8, &[u8]) -> Result<(), Malformed>,
 ) -> Result<bool, Error> {
     if message.flags & flag::DUMP_INTR != 0 {
         return Err(Error::Interrupted { attempts: 1 });
@@ -120,7 +143,10 @@ fn end(
         },
         kind::DONE => done(message, request).map(|()| true),
         _ if nf_tables(message) == Some(answer) => {
-            message.body().and_then(|(_, attributes)| take(attributes)).map_err(malformed)?;
+            message
+                .body()
+                .and_then(|(family, attributes)| take(family, attributes))
+                .map_err(malformed)?;
             Ok(false)
         }
         _ => Err(malformed(Malformed("answer of another kind"))),
@@ -145,14 +171,21 @@ mod tests {
     use super::*;
     use crate::decode;
 
-    const REQUEST: Request<'_> =
-        Request { object: "the rules", number: kind::GETRULE, flags: flag::DUMP, attributes: &[] };
+    const REQUEST: Request<'_> = Request {
+        object: "the rules",
+        family: NFPROTO_INET,
+        number: kind::GETRULE,
+        flags: flag::DUMP,
+        attributes: &[],
+    };
     const NEWRULE: u16 = kind::SUBSYSTEM << 8 | kind::NEWRULE;
 
     /// What becomes of one message of an answer.
     fn outcome(kind: u16, flags: u16, payload: &[u8]) -> Result<bool, Error> {
         let message = Message { kind, flags, sequence: 1, portid: 0, payload };
-        end(&message, &REQUEST, kind::NEWRULE, &mut |attributes| decode::rule(attributes).map(drop))
+        end(&message, &REQUEST, kind::NEWRULE, &mut |_, attributes| {
+            decode::rule(attributes).map(drop)
+        })
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use anetcon_core::netns::NetnsCookie;
 use anetcon_core::observed::Observed;
 use anetcon_core::plan::Plan;
+use anetcon_core::ruleset::Ruleset;
+use anetcon_core::takeover::{NatTables, Removal};
 use nix::errno::Errno;
 
 use crate::batch;
@@ -87,6 +89,45 @@ impl RulesSocket {
         self.dump().tables()
     }
 
+    /// What others have in the namespace that bears on our rules.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn ruleset(&mut self) -> Result<Ruleset, Error> {
+        self.dump().ruleset()
+    }
+
+    /// The nat tables of iptables-nft, in which the bash script had its chain.
+    ///
+    /// # Errors
+    /// As [`observe`](Self::observe).
+    pub fn nat_tables(&mut self) -> Result<NatTables, Error> {
+        self.dump().nat_tables()
+    }
+
+    /// Takes what the bash script left out of those tables, in one batch.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply). If anything in the ruleset was changed since the tables were read, nothing is done and
+    /// [`Error::is_outdated`] is true.
+    pub fn take_away(&mut self, removal: &Removal) -> Result<(), Error> {
+        self.requests().commit_written(batch::removal(removal)?)
+    }
+
+    /// Whether the kernel knows these `NFT_TABLE_F_*` flags. Nothing is changed.
+    ///
+    /// # Errors
+    /// If the kernel says anything else.
+    pub fn knows_flags(&mut self, flags: u32) -> Result<bool, Error> {
+        match self.requests().commit(batch::probe(flags)?) {
+            Err(Error::Refused { errno: Errno::ENOENT, .. }) => Ok(true),
+            Err(Error::Refused { errno: Errno::EOPNOTSUPP | Errno::EINVAL, .. }) => Ok(false),
+            Err(error) => Err(error),
+            // The kernel deleted what is not there.
+            Ok(()) => Ok(false),
+        }
+    }
+
     /// Carries out a plan in one batch; an empty plan sends nothing.
     ///
     /// # Errors
@@ -102,6 +143,7 @@ impl RulesSocket {
             Plan::Refill { wanted, existing_sets, .. } => {
                 self.requests().commit(batch::refill(wanted, existing_sets)?)
             }
+            Plan::Claim { name, flags, .. } => self.requests().commit(batch::claim(name, *flags)?),
             Plan::Remove { name } => self.remove(name),
         }
     }
@@ -115,7 +157,7 @@ impl RulesSocket {
     }
 
     fn dump(&mut self) -> Dump<'_> {
-        Dump { requests: self.requests() }
+        Dump { own: self.portid, requests: self.requests() }
     }
 
     fn requests(&mut self) -> Requests<'_> {

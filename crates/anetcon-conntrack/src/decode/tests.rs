@@ -130,6 +130,20 @@ fn the_kind_is_in_type_and_flags() {
 }
 
 #[test]
+fn the_number_of_connections_is_read_wherever_it_stands() {
+    let count = |attributes: &[Vec<u8>]| {
+        let datagram = datagram(kind::GET_STATS, flag::MULTI, 0, attributes);
+        let message = messages(&datagram).next().unwrap().unwrap();
+        assert_eq!(event(&message), Ok(None), "it is no connection");
+        entries(&message)
+    };
+    let (entries, limit) = (leaf(1, &7u32.to_be_bytes()), leaf(2, &262_144_u32.to_be_bytes()));
+    assert_eq!(count(&[entries.clone(), limit.clone()]), Ok(7));
+    assert_eq!(count(&[limit.clone(), entries]), Ok(7));
+    assert!(count(&[limit]).is_err() && count(&[leaf(1, &[7])]).is_err());
+}
+
+#[test]
 fn what_makes_no_connection_is_malformed() {
     // Without each of the parts that every connection has.
     for left_out in 0..4 {

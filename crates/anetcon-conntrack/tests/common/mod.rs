@@ -7,7 +7,7 @@ use std::fs;
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use anetcon_conntrack::{Conntrack, Event, Filter};
+use anetcon_conntrack::{Conntrack, Dumped, Event, Filter};
 use anetcon_core::session::{EventKind, Flow, Tuple};
 use anetcon_testkit::beside::Beside;
 use anetcon_testkit::nat::Nat;
@@ -54,7 +54,8 @@ pub fn events(conntrack: &mut Conntrack, count: usize) -> Vec<Event> {
 
 pub fn dump(conntrack: &mut Conntrack) -> Vec<Event> {
     let mut events = Vec::new();
-    let dumped = conntrack.dump(&mut |event| events.push(event)).unwrap();
+    let mut dumped = Dumped::default();
+    conntrack.dump(&mut |event| events.push(event), &mut dumped).unwrap();
     assert!(!dumped.lost && dumped.malformed == 0, "{dumped:?}");
     events
 }

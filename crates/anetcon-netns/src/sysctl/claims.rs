@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
@@ -29,7 +29,13 @@ pub(super) struct Claims {
 /// A claim of ours, or the lock: in force as long as the socket is open.
 #[derive(Debug)]
 pub(super) struct Claim {
-    _socket: UnixListener,
+    socket: UnixListener,
+}
+
+impl AsFd for Claim {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
 }
 
 /// A claim of another agent.
@@ -94,7 +100,7 @@ impl Claims {
 
 fn listen(name: &str) -> io::Result<Claim> {
     let address = SocketAddr::from_abstract_name(name)?;
-    Ok(Claim { _socket: UnixListener::bind_addr(&address)? })
+    Ok(Claim { socket: UnixListener::bind_addr(&address)? })
 }
 
 /// Who listens there. Never waits: a full queue, which anybody can bring about, is an error.

@@ -1,5 +1,7 @@
 //! Who switches the setting back: the last agent that leaves, and only if agents switched it on.
 
+use std::os::fd::{AsFd, BorrowedFd};
+
 use super::claims::{Claim, Claims};
 use super::{NfLogAllNetns, SettingError};
 
@@ -26,6 +28,13 @@ pub enum Released {
     IsOff,
     /// Left on: other agents need it.
     StillNeeded,
+}
+
+/// The claim: as long as it is open anywhere, other agents see it.
+impl AsFd for Hold {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.claim.as_fd()
+    }
 }
 
 impl Hold {

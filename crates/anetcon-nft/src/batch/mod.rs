@@ -2,8 +2,11 @@
 //!
 //! A batch is one transaction of the kernel: packets and readers see all of it or nothing.
 
+mod removal;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use removal::{Written, removal};
 
 use std::ffi::CString;
 
@@ -61,6 +64,22 @@ pub(crate) fn refill(wanted: &Table, existing_sets: &[String]) -> Result<Outgoin
     }
     batch.sets(wanted)?;
     batch.rules(wanted)?;
+    Ok(batch.finish())
+}
+
+/// Becomes the owner of a table that has none, by adding it with the flags that it is to have.
+pub(crate) fn claim(name: &str, flags: u32) -> Result<Outgoing, Error> {
+    let mut batch = Batch::new();
+    batch.table(name, flags, MsgType::Add)?;
+    Ok(batch.finish())
+}
+
+/// Adds a table with these flags and then fails for sure, so nothing remains: the kernel says `ENOENT` if it knows the
+/// flags, `EOPNOTSUPP` if not (nf_tables_newtable).
+pub(crate) fn probe(flags: u32) -> Result<Outgoing, Error> {
+    let mut batch = Batch::new();
+    batch.table("anetcon-probe", flags, MsgType::Add)?;
+    batch.table("anetcon-probe-none", 0, MsgType::Del)?;
     Ok(batch.finish())
 }
 

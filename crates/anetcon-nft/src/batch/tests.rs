@@ -25,6 +25,7 @@ fn wanted() -> Table {
     Table {
         name: "t".into(),
         flags: 0,
+        foreign_owner: None,
         sets: vec![Set {
             name: "n".into(),
             key_type: 7,
@@ -51,7 +52,7 @@ fn a_replacement_is_add_delete_add_and_then_the_parts() {
         let numbers: Vec<_> = messages.iter().filter_map(nf_tables).collect();
         // NEWTABLE, DELTABLE, NEWTABLE, NEWSET, NEWSETELEM, NEWCHAIN, NEWRULE.
         assert_eq!(numbers, [0, 2, 0, 9, 12, 3, 6]);
-        let flags = |at: usize| decode::table(messages[at].body().unwrap().1).unwrap().1;
+        let flags = |at: usize| decode::table(messages[at].body().unwrap().1).unwrap().flags;
         assert_eq!((flags(0), flags(2)), (1, 0));
         assert!(messages.iter().all(|message| message.flags & crate::message::flag::ACK != 0));
     });

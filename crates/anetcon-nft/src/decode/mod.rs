@@ -7,10 +7,14 @@
 #[cfg(test)]
 mod damaged;
 mod expression;
+mod foreign;
+mod nat;
 mod set;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use foreign::{foreign_chain, untracked_rule};
+pub(crate) use nat::{nat_chain, nat_rule};
 pub(crate) use set::{elements, set};
 
 use anetcon_core::expr::Expr;
@@ -34,12 +38,23 @@ pub(crate) fn table_of(attributes: &[u8]) -> Result<String, Malformed> {
     Fields::read(attributes)?.take_text(TABLE).ok_or(Malformed("table name"))
 }
 
-/// Name and flags (`NFT_TABLE_F_*`) of a table.
-pub(crate) fn table(attributes: &[u8]) -> Result<(String, u32), Malformed> {
+/// A table without what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DumpedTable {
+    pub(crate) name: String,
+    /// `NFT_TABLE_F_*`.
+    pub(crate) flags: u32,
+    /// The port of the socket that owns it (`NFTA_TABLE_OWNER`).
+    pub(crate) owner: Option<u32>,
+}
+
+/// A table.
+pub(crate) fn table(attributes: &[u8]) -> Result<DumpedTable, Malformed> {
     let mut fields = Fields::read(attributes)?;
     let name = fields.take_text(TABLE).ok_or(Malformed("table name"))?;
     let flags = fields.take_u32(2).ok_or(Malformed("table flags"))?;
-    Ok((name, flags))
+    let owner = fields.take_u32(7);
+    Ok(DumpedTable { name, flags, owner })
 }
 
 /// A chain without its rules.

@@ -30,7 +30,8 @@ fn element(key: [u8; 4], interval_end: bool) -> Element {
 
 #[test]
 fn a_dumped_table() {
-    assert_eq!(each(TABLES, table), [("anetcon".to_owned(), 0)]);
+    let expected = DumpedTable { name: "anetcon".to_owned(), flags: 0, owner: None };
+    assert_eq!(each(TABLES, table), [expected]);
 }
 
 #[test]
