@@ -12,7 +12,8 @@ use std::time::Duration;
 use anetcon_core::prefix::{Kind, Prefixes};
 use thiserror::Error;
 
-use crate::counters::{Counters, Event, Shared};
+use crate::counters::{Counters, Event, Lines, Shared};
+use crate::device::Device;
 use crate::reader::Reader;
 use crate::system;
 use crate::worker::{Command, Inbox, Worker};
@@ -34,6 +35,8 @@ pub struct CaptureConfig {
     pub state_directory: PathBuf,
     /// The host as it is written in each line; see [`system::hostname`].
     pub hostname: String,
+    /// Whether lines are written. If not, they are only counted, from now on: somebody else writes them.
+    pub write: bool,
 }
 
 impl CaptureConfig {
@@ -82,16 +85,18 @@ impl Capture {
     /// [`CaptureError`] if the kernel log cannot be read or no thread started.
     pub fn start(
         config: CaptureConfig,
+        device: Device,
         on_event: impl FnMut(Event) + Send + 'static,
     ) -> Result<Self, CaptureError> {
         let boot_id = system::boot_id().map_err(CaptureError::BootId)?;
         // Fails early if the log cannot be read; the worker opens it again at its position.
-        Reader::open(None).map_err(CaptureError::Open)?;
+        Reader::open(&device, None).map_err(CaptureError::Open)?;
         let counters = Shared::new(Counters::starting(system::now().wall));
         let (commands, receiver) = mpsc::channel();
         let (woken, wake) = io::pipe().map_err(CaptureError::Thread)?;
         let inbox = Inbox { commands: receiver, woken };
-        let worker = Worker::new(config, boot_id, inbox, counters.clone(), Box::new(on_event));
+        let worker =
+            Worker::new(config, device, boot_id, inbox, counters.clone(), Box::new(on_event));
         let thread = thread::Builder::new()
             .name(THREAD.to_owned())
             .spawn(move || worker.run())
@@ -102,6 +107,11 @@ impl Capture {
     /// What was captured so far.
     pub fn counters(&self) -> Counters {
         self.counters.snapshot()
+    }
+
+    /// Lines read so far, by what their prefix says about the namespace.
+    pub fn lines(&self) -> Lines {
+        self.counters.lines()
     }
 
     /// Whether the thread runs; `false` means that it panicked.

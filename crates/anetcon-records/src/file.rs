@@ -95,6 +95,14 @@ impl LogFile {
         })
     }
 
+    /// Waits until what was appended is on disk.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn sync(&self) -> io::Result<()> {
+        self.open.as_ref().map_or(Ok(()), |open| open.file.sync_data())
+    }
+
     /// Makes sure that the open file is the one that the path names.
     fn reopen(&mut self, now: Instant) -> io::Result<Wrote> {
         let Some(open) = &mut self.open else {

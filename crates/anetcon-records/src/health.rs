@@ -2,22 +2,7 @@
 
 use std::error::Error;
 
-use anetcon_core::prefix::Kind;
-
-use crate::counters::Event;
-
-/// A part that can fail by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
-    /// Reading the kernel log.
-    KernelLog,
-    /// Writing the file of a kind.
-    File(Kind),
-    /// Writing session records.
-    Sessions,
-    /// Saving or loading the position.
-    Position,
-}
+use crate::counters::{Event, Part};
 
 #[derive(Debug)]
 struct Failure {
@@ -47,14 +32,15 @@ impl Health {
             return None;
         }
         self.failures.push(Failure { part, error: error.clone(), unwritten });
-        Some(Event::Failed { error })
+        Some(Event::Failed { part, error })
     }
 
     /// Notes that a part works. The event is there only if it did not before.
     pub(crate) fn works(&mut self, part: Part) -> Option<Event> {
         let index = self.failures.iter().position(|failure| failure.part == part)?;
         let failure = self.failures.remove(index);
-        Some(Event::Recovered { error: failure.error, unwritten: failure.unwritten })
+        let Failure { error, unwritten, .. } = failure;
+        Some(Event::Recovered { part, error, unwritten })
     }
 
     /// The oldest failure that lasts.
@@ -77,6 +63,8 @@ fn chain(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use std::io::ErrorKind;
+
+    use anetcon_core::prefix::Kind;
 
     use super::*;
 

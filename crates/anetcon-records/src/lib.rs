@@ -1,7 +1,7 @@
 //! What goes on record: the kernel log lines of our rules, and session records; and the search in both.
 //!
 //! Kernel lines are the capture plane of `log.writer = "agent"`: read from /dev/kmsg, sorted by prefix, written to the two log
-//! files. `kmsg`, `sequence`, `sort`, `line` and `clock` are pure; `reader`, `file`, `tail`, `position` and `system` are the
+//! files. `kmsg`, `sequence`, `sort`, `line` and `clock` are pure; `device`, `reader`, `file`, `tail`, `position` and `system` are the
 //! edges; `capture` owns the thread that ties them together. `session` writes one record per connection, and `search` finds
 //! connections again in all of these files. Nothing here may know netlink or enter a namespace, and nothing here runs on an
 //! async runtime.
@@ -11,10 +11,13 @@
 pub mod capture;
 pub mod clock;
 pub mod counters;
+pub mod device;
 pub mod file;
 mod health;
 pub mod kmsg;
+pub mod ledger;
 pub mod line;
+pub mod manifest;
 mod output;
 pub mod position;
 pub mod reader;

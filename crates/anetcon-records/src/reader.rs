@@ -4,21 +4,17 @@
 //! /proc/kmsg. Opening it starts at the oldest record that is still there. No record can be sought by number: what an earlier
 //! run handled is read again and skipped.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::libc::O_NONBLOCK;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::device::Device;
 use crate::kmsg::{self, Record};
 use crate::sequence::{Seen, Sequence};
-
-/// Where the kernel's log is read.
-const DEVICE: &str = "/dev/kmsg";
 
 /// More than the kernel ever returns for one record (`PRINTK_MESSAGE_MAX` is 8 KiB at most).
 const LONGEST_RECORD: usize = 16 * 1024;
@@ -62,11 +58,22 @@ impl Reader {
     /// Opens the kernel log after the record with the given number, or at its oldest record.
     ///
     /// # Errors
-    /// No permission (CAP_SYSLOG where `dmesg_restrict` is set), or no such device (systemd's PrivateDevices=).
-    pub fn open(after: Option<u64>) -> io::Result<Self> {
-        let device = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(DEVICE)?;
+    /// As [`Device::open`].
+    pub fn open(device: &Device, after: Option<u64>) -> io::Result<Self> {
+        let device = device.open()?;
         let buffer = vec![0; LONGEST_RECORD].into_boxed_slice();
         Ok(Self { device, sequence: Sequence::starting_after(after), buffer })
+    }
+
+    /// Opens the kernel log behind its newest record.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_at_end(device: &Device) -> io::Result<Self> {
+        let mut reader = Self::open(device, None)?;
+        // Documentation/ABI/testing/dev-kmsg: SEEK_END, 0.
+        reader.device.seek(SeekFrom::End(0))?;
+        Ok(reader)
     }
 
     /// The number of the newest record handled.

@@ -47,27 +47,25 @@ impl Sorter {
         of_kind.map(|(stem, _)| stem.clone()).collect()
     }
 
-    /// The kind of a record of ours; `None` for everybody else's.
-    pub fn sort(&self, record: &Record) -> Option<Kind> {
+    /// The kind of a record of ours, and what its prefix says about the namespace; `None` for everybody else's.
+    pub fn sort<'a>(&self, record: &'a Record) -> Option<(Kind, &'a str)> {
         if record.facility != FACILITY_KERN {
             return None;
         }
         self.stems.iter().find_map(|(stem, kind)| {
             let rest = record.message.strip_prefix(stem.as_str())?;
-            packet_follows(rest).then_some(*kind)
+            Some((*kind, tag_before_packet(rest)?))
         })
     }
 }
 
 /// Whether the rest after the stem is an optional `[tag]` and then the packet. A tag may be any namespace name, so it
 /// is only asked not to look like the start of another message.
-fn packet_follows(rest: &str) -> bool {
-    let Some((tag, _)) = rest.split_once(PACKET) else {
-        return false;
-    };
+fn tag_before_packet(rest: &str) -> Option<&str> {
+    let (tag, _) = rest.split_once(PACKET)?;
     match tag.strip_prefix('[').and_then(|tag| tag.strip_suffix(']')) {
-        Some(name) => !name.contains("] ") && !name.contains(": "),
-        None => tag.is_empty(),
+        Some(name) => (!name.contains("] ") && !name.contains(": ")).then_some(name),
+        None => tag.is_empty().then_some(tag),
     }
 }
 
@@ -119,7 +117,8 @@ mod tests {
             ("[ANETCON][D] (4711): drop_caches: 3", None),
         ];
         for (message, kind) in cases {
-            assert_eq!(sorter.sort(&record(message)), *kind, "{message}");
+            let sorted = record(message);
+            assert_eq!(sorter.sort(&sorted).map(|(kind, _)| kind), *kind, "{message}");
         }
     }
 
@@ -133,15 +132,16 @@ mod tests {
     #[test]
     fn the_longest_stem_wins() {
         let sorter = Sorter::new(&prefixes("A", "", "[X]"));
-        assert_eq!(sorter.sort(&record("A[X][1a2b3c4d] IN=a")), Some(Kind::Nat));
-        assert_eq!(sorter.sort(&record("A[1a2b3c4d] IN=a")), Some(Kind::Float));
+        let tag = "1a2b3c4d";
+        assert_eq!(sorter.sort(&record("A[X][1a2b3c4d] IN=a")), Some((Kind::Nat, tag)));
+        assert_eq!(sorter.sort(&record("A[1a2b3c4d] IN=a")), Some((Kind::Float, tag)));
     }
 
     #[test]
     fn a_newer_configuration_wins_and_the_old_one_stays_known() {
         let mut sorter = Sorter::new(&prefixes("A", "[D]", "[X]"));
         sorter.learn(&prefixes("A", "[X]", "[N]"));
-        let sort = |message| sorter.sort(&record(message));
+        let sort = |message| sorter.sort(&record(message)).map(|(kind, _)| kind);
         assert_eq!(sort("A[X] IN=a"), Some(Kind::Float));
         assert_eq!(sort("A[N] IN=a"), Some(Kind::Nat));
         assert_eq!(sort("A[D] IN=a"), Some(Kind::Float));

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use anetcon_core::prefix::Kind;
 
+use crate::counters::Part;
 use crate::counters::{Event, Shared};
-use crate::health::{Health, Part};
+use crate::health::Health;
 
 /// Whom events are told.
 pub(crate) type OnEvent = Box<dyn FnMut(Event) + Send>;
@@ -18,12 +19,20 @@ pub(crate) struct Teller {
     on_event: OnEvent,
     health: Health,
     /// Lost records that were not told yet.
-    lost: u64,
+    lost: Option<Lost>,
+}
+
+/// A hole in the kernel log, or several that are told as one.
+#[derive(Debug, Clone, Copy)]
+struct Lost {
+    records: u64,
+    from: Option<Timestamp>,
+    to: Timestamp,
 }
 
 impl Teller {
     pub(crate) fn new(counters: Shared, on_event: OnEvent) -> Self {
-        Self { counters, on_event, health: Health::default(), lost: 0 }
+        Self { counters, on_event, health: Health::default(), lost: None }
     }
 
     pub(crate) fn tell(&mut self, event: Event) {
@@ -63,22 +72,28 @@ impl Teller {
         });
     }
 
+    pub(crate) fn line(&self, tag: &str, kind: Kind) {
+        self.counters.count_line(tag, kind);
+    }
+
     pub(crate) fn repeated(&self) {
         self.counters.update(|counters| counters.repeated += 1);
     }
 
     /// Counts lost records at once; an overrun that goes on is told by [`Teller::tell_lost`], not record by record.
-    pub(crate) fn lost(&mut self, records: u64) {
+    /// `from` and `to` are the times of the records around the hole.
+    pub(crate) fn lost(&mut self, records: u64, from: Option<Timestamp>, to: Timestamp) {
         if records > 0 {
-            self.lost += records;
+            let lost = self.lost.get_or_insert(Lost { records: 0, from, to });
+            lost.records += records;
+            lost.to = lost.to.max(to);
             self.counters.update(|counters| counters.lost += records);
         }
     }
 
     pub(crate) fn tell_lost(&mut self, before_start: bool) {
-        let records = std::mem::take(&mut self.lost);
-        if records > 0 {
-            self.tell(Event::Lost { records, before_start });
+        if let Some(Lost { records, from, to }) = self.lost.take() {
+            self.tell(Event::Lost { records, before_start, from, to });
         }
     }
 }

@@ -10,12 +10,14 @@ use std::sync::mpsc::{Receiver, SyncSender, TryRecvError};
 use std::time::{Duration, Instant};
 
 use anetcon_core::prefix::{Kind, Prefixes};
+use jiff::Timestamp;
 
 use crate::capture::CaptureConfig;
 use crate::clock::{Arrival, Clock};
+use crate::counters::Part;
 use crate::counters::{Event, Shared};
+use crate::device::Device;
 use crate::file::Wrote;
-use crate::health::Part;
 use crate::kmsg::Record;
 use crate::line;
 use crate::output::Output;
@@ -63,6 +65,7 @@ impl Inbox {
 /// The state of the thread.
 pub(crate) struct Worker {
     config: CaptureConfig,
+    device: Device,
     boot_id: String,
     inbox: Inbox,
     teller: Teller,
@@ -75,12 +78,15 @@ pub(crate) struct Worker {
     flushed_at: Option<Instant>,
     housekeeping_at: Option<Instant>,
     unsaved: bool,
+    /// When the last record was logged.
+    last_time: Option<Timestamp>,
     stop_by: Option<Instant>,
 }
 
 impl Worker {
     pub(crate) fn new(
         config: CaptureConfig,
+        device: Device,
         boot_id: String,
         inbox: Inbox,
         counters: Shared,
@@ -91,13 +97,15 @@ impl Worker {
             clock: Clock::new(None),
             outputs: Output::both(&config),
             teller: Teller::new(counters, on_event),
-            catching_up: Some(Tails::default()),
+            catching_up: config.write.then(Tails::default),
             flush_at: None,
             flushed_at: None,
             housekeeping_at: None,
             unsaved: false,
+            last_time: None,
             stop_by: None,
             config,
+            device,
             boot_id,
             inbox,
         }
@@ -107,7 +115,11 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut after = self.load_position();
         while !self.is_over() {
-            let result = Reader::open(after).and_then(|mut reader| {
+            let reader = match after {
+                None if !self.config.write => Reader::open_at_end(&self.device),
+                after => Reader::open(&self.device, after),
+            };
+            let result = reader.and_then(|mut reader| {
                 let result = self.follow(&mut reader);
                 after = reader.last();
                 result
@@ -132,8 +144,7 @@ impl Worker {
             let next = reader.read_record()?;
             match next {
                 Next::Record { record, lost } => {
-                    self.teller.lost(lost);
-                    self.take(&record, arrival);
+                    self.take(&record, lost, arrival);
                     arrival = Arrival::Backlog;
                 }
                 Next::Passed => arrival = Arrival::Backlog,
@@ -208,12 +219,18 @@ impl Worker {
         }
     }
 
-    fn take(&mut self, record: &Record, arrival: Arrival) {
+    /// A record, and how many were overwritten right before it.
+    fn take(&mut self, record: &Record, lost: u64, arrival: Arrival) {
         self.unsaved = true;
         let now = Instant::now();
         let time = self.clock.time(record.monotonic, arrival, system::now());
+        self.teller.lost(lost, self.last_time.replace(time), time);
         self.housekeeping_at.get_or_insert(now + HOUSEKEEPING_AFTER);
-        let Some(kind) = self.sorter.sort(record) else { return };
+        let Some((kind, tag)) = self.sorter.sort(record) else { return };
+        self.teller.line(tag, kind);
+        if !self.config.write {
+            return;
+        }
         if let Some(tails) = &mut self.catching_up {
             match tails.take(&self.config.path(kind), record) {
                 Ok(true) => return self.teller.repeated(),
@@ -257,6 +274,9 @@ impl Worker {
     }
 
     fn load_position(&mut self) -> Option<u64> {
+        if !self.config.write {
+            return None;
+        }
         match position::load(&self.config.state_directory) {
             Ok(Some(position)) if position.boot_id == self.boot_id => {
                 self.clock = Clock::new(Some(position.lag()));
@@ -284,7 +304,8 @@ impl Worker {
     }
 
     fn save(&mut self, reader: &Reader) {
-        let Some(sequence) = reader.last().filter(|_| self.unsaved) else { return };
+        let due = self.unsaved && self.config.write;
+        let Some(sequence) = reader.last().filter(|_| due) else { return };
         self.unsaved = false;
         let lag_ns = i64::try_from(self.clock.lag().as_nanos()).unwrap_or(0);
         let position = Position {

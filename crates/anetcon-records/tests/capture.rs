@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use anetcon_core::prefix::Kind;
+use anetcon_records::device::Device;
 use anetcon_records::{Counters, Event, system};
 use anetcon_testkit::netns::wait_until;
 use jiff::{SignedDuration, Timestamp};
@@ -111,7 +112,7 @@ fn records_that_were_overwritten_while_nobody_read_are_counted() {
     fs::create_dir_all(&config.state_directory).unwrap();
     // Handled up to the first record of this boot: all between it and the ring's oldest record is gone.
     let oldest = || {
-        let mut reader = anetcon_records::reader::Reader::open(None).unwrap();
+        let mut reader = anetcon_records::reader::Reader::open(&Device::default(), None).unwrap();
         loop {
             if let anetcon_records::reader::Next::Record { record, .. } =
                 reader.read_record().unwrap()
@@ -135,7 +136,7 @@ fn records_that_were_overwritten_while_nobody_read_are_counted() {
     let told: Vec<_> = events
         .try_iter()
         .filter_map(|event| match event {
-            Event::Lost { records, before_start } => Some((records, before_start)),
+            Event::Lost { records, before_start, .. } => Some((records, before_start)),
             _ => None,
         })
         .collect();

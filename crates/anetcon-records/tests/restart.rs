@@ -208,6 +208,7 @@ fn the_child_that_is_killed() {
     };
     let folder = Path::new(folder);
     let _capture = start(CaptureConfig {
+        write: true,
         prefixes,
         directory: folder.join("log"),
         state_directory: folder.join("state"),

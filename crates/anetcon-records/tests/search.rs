@@ -104,6 +104,17 @@ fn numbers(found: &Found) -> Vec<u32> {
 }
 
 #[test]
+fn a_line_that_came_twice_takes_nobodys_place() {
+    let dataset = Dataset::new();
+    let twice: String = (0..20).map(|number| dataset.line(number).repeat(2)).collect();
+    dataset.write("", &twice);
+    let found = dataset.search(&asked("203.0.113.7"));
+    let mut all = numbers(&found);
+    all.sort_unstable();
+    assert_eq!((all, found.matched), ((0..20).collect(), 20));
+}
+
+#[test]
 fn the_right_one_is_found_among_thousands_however_it_is_packed() {
     let dataset = Dataset::new();
     dataset.write("-20261120.zst", &dataset.lines(0..700));

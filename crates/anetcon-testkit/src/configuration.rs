@@ -25,6 +25,8 @@ pub struct Configuration {
     pub networks: BTreeMap<String, Vec<String>>,
     /// `rules.table`; the chain has the same name.
     pub table: String,
+    /// `rules.protect`; off, for most tests do what a protected table would not let them do.
+    pub protect: String,
     /// `log.prefix`.
     pub prefix: String,
     /// `log.prefix_dnat`.
@@ -47,6 +49,12 @@ pub struct Configuration {
     pub record_buffer: u64,
     /// `control.socket`, where it is not the one in the agent's own folder.
     pub socket: Option<PathBuf>,
+    /// `metrics.listen`.
+    pub metrics_listen: String,
+    /// The name of `metrics.textfile`, in the agent's own folder.
+    pub metrics_textfile: Option<String>,
+    /// `metrics.namespaces`.
+    pub metrics_namespaces: bool,
 }
 
 impl Configuration {
@@ -62,12 +70,16 @@ impl Configuration {
             networks_scope: "both".into(),
             networks: BTreeMap::new(),
             table: own.replace('-', "_"),
+            protect: "off".into(),
             prefix: format!("[{own}]"),
             prefix_dnat: "[D]".into(),
             prefix_other: "[X]".into(),
             namespace_tag: "hash".into(),
             writer: "agent".into(),
             socket: None,
+            metrics_listen: String::new(),
+            metrics_textfile: None,
+            metrics_namespaces: false,
             records: true,
             record_ends: false,
             record_destinations: true,
@@ -87,11 +99,12 @@ impl Configuration {
              period = {}\n\
              protocols = {}\n\
              networks_scope = {}\n\
-             [rules]\ntable = {table}\nchain = {table}\n\
+             [rules]\ntable = {table}\nchain = {table}\nprotect = {protect}\n\
              [log]\nprefix = {}\nprefix_dnat = {}\nprefix_other = {}\nnamespace = {}\nwriter = {}\ndirectory = {}\n\
              [state]\ndirectory = {}\nhash_file = {}\n\
              [control]\nsocket = {}\n\
              [records]\nenabled = {}\nend = {}\ndestination = {}\nfile = {}\nbuffer = {}\n\
+             [metrics]\nlisten = {}\ntextfile = {}\nnamespaces = {}\n\
              [networks]\n",
             list(&self.namespaces),
             list(directories),
@@ -112,7 +125,11 @@ impl Configuration {
             self.record_destinations,
             text(&format!("log/{}", self.record_file)),
             self.record_buffer,
+            quoted(&self.metrics_listen),
+            self.metrics_textfile.as_deref().map_or_else(|| quoted(&""), text),
+            self.metrics_namespaces,
             table = quoted(&self.table),
+            protect = quoted(&self.protect),
         );
         for (namespace, networks) in &self.networks {
             // Writing into a String cannot fail.

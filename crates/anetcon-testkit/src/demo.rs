@@ -246,8 +246,9 @@ impl Stage {
             Ok(records.is_ok_and(|records| records.contains(&port)).then_some(()))
         })?;
         let output = control_command(&self.control_program)
-            .args(["who", &outside.to_string(), "--at", &at, "--dir"])
-            .arg(&log)
+            .arg("--config")
+            .arg(self.agent.configuration_path())
+            .args(["who", &outside.to_string(), "--at", &at])
             .output()
             .with_context(|| format!("cannot start {}", self.control_program.display()))?;
         screen.show(String::from_utf8_lossy(&output.stdout).trim_end())?;

@@ -13,6 +13,7 @@ pub mod loopback;
 pub mod nat;
 mod nat_netlink;
 pub mod netns;
+pub mod patched;
 pub mod ruleset;
 pub mod threads;
 pub mod topology;

@@ -1,7 +1,7 @@
 //! The best answers so far, in memory of one size.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde_json::Value;
@@ -80,30 +80,37 @@ impl PartialOrd for Hit {
     }
 }
 
-/// Keeps the best, counts all.
+/// Keeps the best, counts all. A line that comes again (sent twice over the network) is neither kept nor counted twice.
 #[derive(Debug)]
 pub(crate) struct Best {
     /// The worst is on top.
     kept: BinaryHeap<Hit>,
+    /// [`Hit::key`] of what is kept.
+    keys: HashSet<u64>,
     limit: usize,
     pub(crate) matched: u64,
 }
 
 impl Best {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { kept: BinaryHeap::new(), limit: limit.max(1), matched: 0 }
+        Self { kept: BinaryHeap::new(), keys: HashSet::new(), limit: limit.max(1), matched: 0 }
     }
 
     /// Counts a hit; the line is copied only if it is good enough.
     pub(crate) fn add(&mut self, fit: Fit, hit: impl FnOnce(Fit) -> Hit) {
-        self.matched += 1;
         let full = self.kept.len() >= self.limit;
         if full && self.kept.peek().is_some_and(|worst| worst.fit < fit) {
+            self.matched += 1;
             return;
         }
-        self.kept.push(hit(fit));
-        if full {
-            self.kept.pop();
+        let hit = hit(fit);
+        if !self.keys.insert(hit.key()) {
+            return;
+        }
+        self.matched += 1;
+        self.kept.push(hit);
+        if full && let Some(worst) = self.kept.pop() {
+            self.keys.remove(&worst.key());
         }
     }
 
@@ -113,7 +120,7 @@ impl Best {
         let mut hits: Vec<Hit> = all.into_iter().flat_map(|one| one.kept).collect();
         hits.sort();
         let before = hits.len();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         hits.retain(|hit| seen.insert(hit.key()));
         matched -= (before - hits.len()) as u64;
         hits.truncate(limit.max(1));

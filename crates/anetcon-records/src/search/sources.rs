@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anetcon_core::config::Config;
 use anetcon_core::hashfile::HashFile;
 
+use super::files::Content;
+
 /// The usual name of the session records.
 const SESSIONS: &str = "anetcon.sessions.ndjson";
 const KERNEL_FLOAT: &str = "anetcon.float.log";
@@ -45,6 +47,15 @@ impl Sources {
             kernel_nat: folder.join(KERNEL_NAT),
             hashes: Some(folder.join(HASHES)),
         }
+    }
+
+    /// The live files, with what their lines are.
+    pub fn files(&self) -> [(PathBuf, Content); 3] {
+        [
+            (self.sessions.clone(), Content::Sessions),
+            (self.kernel_float.clone(), Content::KernelFloat),
+            (self.kernel_nat.clone(), Content::KernelNat),
+        ]
     }
 
     /// What the hash file says; nothing if there is none.

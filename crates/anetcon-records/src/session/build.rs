@@ -84,6 +84,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) seq: u64,
     /// When the agent read the event.
     pub(crate) read: Timestamp,
+    /// When it goes into the file: then, unless it had to be looked for first.
+    pub(crate) filed: Timestamp,
     /// When the connection began, where the agent remembers what the kernel does not tell.
     pub(crate) start: Option<Timestamp>,
 }
@@ -229,7 +231,7 @@ fn event_fields<'a>(facts: &Facts<'_>, timestamp: Timestamp) -> EventFields<'a> 
         category: vec!["network".into()],
         types: vec!["connection".into(), about.into()],
         action,
-        created: (facts.read.duration_since(timestamp) > LATE).then_some(Micros(facts.read)),
+        created: (facts.filed.duration_since(timestamp) > LATE).then_some(Micros(facts.filed)),
         start: start.map(Micros),
         end: end.map(Micros),
         duration: lasted.and_then(|lasted| u64::try_from(lasted.as_nanos()).ok()),

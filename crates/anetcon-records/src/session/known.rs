@@ -2,7 +2,7 @@
 //!
 //! A connection is known by its namespace's cookie, its conntrack id and its tuples as they are written. Memory is bounded:
 //! two generations, the older of which is forgotten when the younger is full; what a dump finds again moves to the younger, so
-//! a connection that stays open stays known.
+//! a connection that stays open stays known. For what is not remembered and yet may be on record, `history` asks the files.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -12,7 +12,8 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::record::{Endpoint, RecordAction, SessionRecord};
+use super::record::{Endpoint, SessionRecord};
+use crate::search::files::family;
 use crate::tail::newest_rotated;
 
 /// How many connections are remembered in each of the two generations. A hash table of 2^20 places of 17 bytes is full
@@ -52,6 +53,7 @@ pub struct Known {
     young: HashMap<Key, Packed>,
     old: HashMap<Key, Packed>,
     generation: usize,
+    complete: bool,
 }
 
 impl Key {
@@ -89,9 +91,15 @@ impl From<Packed> for Noted {
 }
 
 impl Known {
-    /// Nothing is known. Each generation holds this many.
+    /// Nothing is on record. Each generation holds this many.
     pub fn new(generation: usize) -> Self {
-        Self { young: HashMap::new(), old: HashMap::new(), generation: generation.max(1) }
+        let (young, old) = (HashMap::new(), HashMap::new());
+        Self { young, old, generation: generation.max(1), complete: true }
+    }
+
+    /// Nothing is known of what is on record.
+    pub fn unread(generation: usize) -> Self {
+        Self { complete: false, ..Self::new(generation) }
     }
 
     /// What the newest files hold of this boot: at most `tail` bytes from the end of the live file and, for what remains of
@@ -101,12 +109,23 @@ impl Known {
     /// A file is there but cannot be read; what was read before is lost with it, so nothing is known.
     pub fn read(path: &Path, boot_id: &str, tail: u64, generation: usize) -> io::Result<Self> {
         let mut known = Self::new(generation);
-        let live = length(path)?;
-        if let Some(rotated) = newest_rotated(path) {
-            known.add_file(&rotated, boot_id, tail.saturating_sub(live))?;
+        let mut whole = 0;
+        let rotated = newest_rotated(path);
+        let rest = tail.saturating_sub(length(path)?);
+        // The older first: what is in the younger generation in the end is what was opened last.
+        for (path, tail) in rotated.iter().map(|path| (path.as_path(), rest)).chain([(path, tail)])
+        {
+            whole += usize::from(length(path)? <= tail && path.is_file());
+            known.add_file(path, boot_id, tail)?;
         }
-        known.add_file(path, boot_id, tail)?;
+        let files = family(path)?.iter().filter(|(_, series)| series.is_empty()).count();
+        known.complete &= whole == files;
         Ok(known)
+    }
+
+    /// Whether a connection that is not known is not on record: nothing was forgotten, and no file is unread.
+    pub fn is_complete(&self) -> bool {
+        self.complete
     }
 
     /// How many are known.
@@ -152,7 +171,8 @@ impl Known {
     /// Remembers a connection.
     pub fn note(&mut self, key: Key, noted: Noted) {
         if self.young.len() >= self.generation && !self.young.contains_key(&key) {
-            self.old = std::mem::take(&mut self.young);
+            let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
+            self.complete &= forgotten.is_empty();
         }
         self.young.insert(key, noted.into());
     }
@@ -196,15 +216,12 @@ impl Known {
 
     fn add(&mut self, record: &SessionRecord<'_>) {
         let key = Key::of(record);
-        let seen = match record.event.action {
-            RecordAction::End => {
+        match Noted::of(record) {
+            Some(noted) => self.note(key, noted),
+            None => {
                 self.forget(key);
-                return;
             }
-            RecordAction::Seen => true,
-            RecordAction::Float | RecordAction::Nat | RecordAction::Direct => false,
-        };
-        self.note(key, Noted { at: record.timestamp.0, seen });
+        }
     }
 }
 

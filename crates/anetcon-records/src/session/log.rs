@@ -33,7 +33,8 @@ pub struct SessionLogConfig {
     pub queue: usize,
     /// How many connections each of two generations remembers.
     pub generation: usize,
-    /// How many bytes of the newest files are read at the start, for what this boot has on record already.
+    /// How many bytes of the newest files are read at the start, for what this boot has on record already. What is found open
+    /// and does not stand there is looked for in the rest.
     pub tail: u64,
     /// What is on record already, if that is known; nothing is read then. From [`SessionLog::hand_over`].
     pub known: Option<Known>,
@@ -62,6 +63,8 @@ pub(crate) struct Batch {
     /// Dropped after the last of them.
     pub(crate) dropped: u64,
     pub(crate) reopen: bool,
+    /// A search in older files is over.
+    pub(crate) looked_up: bool,
     /// Nothing follows.
     pub(crate) last: bool,
 }
@@ -81,6 +84,7 @@ struct Queue {
     /// Dropped since the thread took what was waiting: all came after what waits now, for the queue has been full since.
     dropped: u64,
     reopen: bool,
+    looked_up: bool,
     stop: bool,
     /// What was asked of the thread so far, and how much of that it has done.
     asked: u64,
@@ -149,7 +153,7 @@ impl SessionLog {
     }
 
     /// Waits until all that was handed over before is in the file or counted, and a file that was to be opened anew is open.
-    /// `false`: it took longer than the limit.
+    /// Not waited for are connections that are being looked for in older files. `false`: it took longer than the limit.
     pub fn sync(&self, limit: Duration) -> bool {
         let until = Instant::now() + limit;
         let mut queue = self.shared.lock();
@@ -185,8 +189,9 @@ impl SessionLog {
     ///
     /// # Errors
     /// [`SessionError::Panicked`].
-    pub fn hand_over(mut self) -> Result<Known, SessionError> {
-        self.finish()?.ok_or(SessionError::Panicked)
+    pub fn hand_over(mut self) -> Result<(Known, SessionCounters), SessionError> {
+        let known = self.finish()?.ok_or(SessionError::Panicked)?;
+        Ok((known, self.counters()))
     }
 
     /// `None`: that was done before.
@@ -211,6 +216,7 @@ impl Shared {
             waiting: VecDeque::new(),
             dropped: 0,
             reopen: false,
+            looked_up: false,
             stop: false,
             asked: 0,
             done: 0,
@@ -258,10 +264,17 @@ impl Shared {
             waiting: std::mem::take(&mut queue.waiting),
             dropped: std::mem::take(&mut queue.dropped),
             reopen: std::mem::take(&mut queue.reopen),
+            looked_up: std::mem::take(&mut queue.looked_up),
             last: queue.stop,
         };
-        queue.taken = batch.waiting.len() as u64;
+        queue.taken += batch.waiting.len() as u64;
         (batch, queue.asked)
+    }
+
+    /// A search in older files is over: the thread is to ask for what it gave.
+    pub(crate) fn looked_up(&self) {
+        self.lock().looked_up = true;
+        self.changed.notify_one();
     }
 
     pub(crate) fn done(&self, asked: u64) {
@@ -276,6 +289,6 @@ impl Queue {
     }
 
     fn urgent(&self) -> bool {
-        self.reopen || self.stop || self.asked > self.done
+        self.reopen || self.looked_up || self.stop || self.asked > self.done
     }
 }

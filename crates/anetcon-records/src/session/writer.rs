@@ -1,4 +1,5 @@
 //! The records' thread: what is on record already is passed over, the rest gets its number and becomes lines of the file.
+//! What may be on record, beyond what is remembered, waits in `doubts` until the files were asked.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,11 +8,13 @@ use anetcon_core::session::EventKind;
 use jiff::Timestamp;
 
 use super::build::{Facts, ends, nanoseconds, record};
+use super::doubts::{Doubt, Doubts, Settled};
 use super::known::{Key, Known, Noted};
 use super::log::{SessionLogConfig, Shared, Waiting};
 use crate::counters::Event as Told;
+use crate::counters::Part;
 use crate::file::{LogFile, Wrote};
-use crate::health::{Health, Part};
+use crate::health::Health;
 use crate::teller::OnEvent;
 
 /// How long the first record of a batch waits for others. What waits when the agent is killed is lost.
@@ -20,6 +23,10 @@ const LINGER: Duration = Duration::from_millis(20);
 /// A batch is written when it has this many bytes.
 const WRITE: usize = 1 << 20;
 
+/// How long a stop waits for older files to be searched. What was not looked for by then is written: a record that is there
+/// twice is better than one that is missing.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 pub(crate) struct Writer {
     config: SessionLogConfig,
     shared: Arc<Shared>,
@@ -27,6 +34,9 @@ pub(crate) struct Writer {
     health: Health,
     file: LogFile,
     known: Known,
+    doubts: Doubts,
+    /// When a batch was taken last.
+    took: Timestamp,
     seq: u64,
     lines: Lines,
 }
@@ -42,9 +52,13 @@ struct Lines {
 /// What becomes of one connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
-    Write { start: Option<Timestamp> },
+    Write {
+        start: Option<Timestamp>,
+    },
     Repeated,
     Unwanted,
+    /// It may be on record, under one of these keys.
+    Doubtful([Key; 2]),
 }
 
 impl Writer {
@@ -58,6 +72,8 @@ impl Writer {
             health: Health::default(),
             file,
             known,
+            doubts: Doubts::default(),
+            took: Timestamp::now(),
             seq: 0,
             lines: Lines::default(),
         }
@@ -74,9 +90,18 @@ impl Writer {
                 self.file = LogFile::new(self.config.file.clone());
             }
             for waiting in batch.waiting {
-                self.add(&waiting);
+                self.add(waiting);
             }
-            self.seq += batch.dropped;
+            self.drop(batch.dropped);
+            if batch.looked_up
+                && let Some(settled) = self.doubts.settled()
+            {
+                self.settle(settled);
+            }
+            self.look();
+            if batch.last {
+                self.settle_all();
+            }
             self.append();
             self.shared.done(asked);
             if batch.last {
@@ -98,16 +123,64 @@ impl Writer {
                 self.known = known;
                 self.shared.count(|counters| counters.remembered = remembered);
             }
-            // The file cannot be written either, then; and if it can, connections that are open now may stand there twice.
-            Err(error) => self.failed(&error, 0),
+            // The file cannot be written either, then.
+            Err(error) => {
+                self.known = Known::unread(*generation);
+                self.failed(&error, 0);
+            }
         }
     }
 
-    fn add(&mut self, waiting: &Waiting) {
-        match self.fate(waiting) {
-            Fate::Write { start } => self.add_line(waiting, start),
+    fn drop(&mut self, records: u64) {
+        let before = std::mem::replace(&mut self.took, Timestamp::now());
+        if records > 0 {
+            self.seq += records;
+            (self.on_event)(Told::Dropped { records, from: before });
+        }
+    }
+
+    fn look(&mut self) {
+        let SessionLogConfig { file, run, .. } = &self.config;
+        self.doubts.look(file.clone(), &run.boot_id, &self.shared);
+    }
+
+    /// What was looked for is on record, or is written now.
+    fn settle(&mut self, Settled { found, doubts }: Settled) {
+        for (key, noted) in found {
+            // What happened since then is known better.
+            if !self.known.has(key) {
+                self.known.note(key, noted);
+            }
+        }
+        for Doubt { waiting, .. } in doubts {
+            let fate = match self.fate(&waiting) {
+                Fate::Doubtful(keys) => self.unrecorded(&waiting, keys),
+                fate => fate,
+            };
+            self.meet(waiting, fate, Timestamp::now());
+        }
+    }
+
+    fn settle_all(&mut self) {
+        let until = Instant::now() + PATIENCE;
+        while let Some(settled) = self.doubts.settled_by(until) {
+            self.settle(settled);
+            self.look();
+        }
+    }
+
+    fn add(&mut self, waiting: Waiting) {
+        let fate = self.fate(&waiting);
+        let filed = waiting.read;
+        self.meet(waiting, fate, filed);
+    }
+
+    fn meet(&mut self, waiting: Waiting, fate: Fate, filed: Timestamp) {
+        match fate {
+            Fate::Write { start } => self.add_line(&waiting, start, filed),
             Fate::Repeated => self.shared.settled(1, |counters| counters.repeated += 1),
             Fate::Unwanted => self.shared.settled(1, |counters| counters.unwanted += 1),
+            Fate::Doubtful(keys) => self.doubts.add(Doubt { waiting, keys }),
         }
         if self.lines.text.len() >= WRITE {
             self.append();
@@ -115,14 +188,10 @@ impl Writer {
     }
 
     fn fate(&mut self, waiting: &Waiting) -> Fate {
-        let Waiting { origin, event, action, read, .. } = waiting;
+        let Waiting { event, read, .. } = waiting;
         let flow = &event.flow;
-        // By both ends, whatever is written of them; by one if that is all that a file tells of it.
-        let [key, of_one_end] = [true, false].map(|with_remote| {
-            let [source, destination] = ends(flow, *action, with_remote);
-            let ends = [source.as_ref(), destination.as_ref()];
-            Key::new(origin.cookie(), flow.id, flow.zone, ends)
-        });
+        let keys = keys(waiting);
+        let [key, of_one_end] = keys;
         let known_by_one = !self.known.has(key) && self.known.has(of_one_end);
         let key = if known_by_one { of_one_end } else { key };
         let told = event.time.and_then(nanoseconds);
@@ -135,10 +204,9 @@ impl Writer {
             EventKind::Seen if self.known.found(key, flow.start.and_then(nanoseconds)) => {
                 Fate::Repeated
             }
-            EventKind::Seen => {
-                self.known.note(key, Noted { at: *read, seen: true });
-                Fate::Write { start: None }
-            }
+            EventKind::Seen if self.known.is_complete() => self.unrecorded(waiting, keys),
+            EventKind::Seen if self.doubts.has(keys) => Fate::Repeated,
+            EventKind::Seen => Fate::Doubtful(keys),
             EventKind::Destroy => match (self.known.forget(key), self.config.end) {
                 (start, true) => Fate::Write { start },
                 (_, false) => Fate::Unwanted,
@@ -146,7 +214,13 @@ impl Writer {
         }
     }
 
-    fn add_line(&mut self, waiting: &Waiting, start: Option<Timestamp>) {
+    /// A connection that was found open and is not on record.
+    fn unrecorded(&mut self, waiting: &Waiting, [key, _]: [Key; 2]) -> Fate {
+        self.known.note(key, Noted { at: waiting.read, seen: true });
+        Fate::Write { start: None }
+    }
+
+    fn add_line(&mut self, waiting: &Waiting, start: Option<Timestamp>, filed: Timestamp) {
         self.seq += 1;
         let facts = Facts {
             run: &self.config.run,
@@ -155,6 +229,7 @@ impl Writer {
             action: waiting.action,
             seq: self.seq,
             read: waiting.read,
+            filed,
             start,
         };
         let record = record(&facts);
@@ -216,4 +291,14 @@ impl Writer {
             (self.on_event)(event);
         }
     }
+}
+
+/// By both ends, whatever is written of them; by one if that is all that a file tells of it.
+fn keys(waiting: &Waiting) -> [Key; 2] {
+    let Waiting { origin, event, action, .. } = waiting;
+    [true, false].map(|with_remote| {
+        let [source, destination] = ends(&event.flow, *action, with_remote);
+        let ends = [source.as_ref(), destination.as_ref()];
+        Key::new(origin.cookie(), event.flow.id, event.flow.zone, ends)
+    })
 }

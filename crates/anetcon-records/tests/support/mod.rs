@@ -18,6 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 use anetcon_core::prefix::{NamespaceTag, Prefixes};
+use anetcon_records::device::Device;
 use anetcon_records::{Capture, CaptureConfig, Event};
 use anetcon_testkit::kernel_log::KernelLog;
 use anetcon_testkit::netns::{Netns, require_root, wait_until};
@@ -115,6 +116,7 @@ impl Talker {
     /// A capture's configuration for this talker, in a folder.
     pub fn config(&self, folder: &Path) -> CaptureConfig {
         CaptureConfig {
+            write: true,
             prefixes: self.prefixes.clone(),
             directory: folder.join("log"),
             state_directory: folder.join("state"),
@@ -142,7 +144,7 @@ impl<F: FnMut()> Drop for Finally<F> {
 /// Starts a capture and collects its events.
 pub fn start(config: CaptureConfig) -> (Capture, Receiver<Event>) {
     let (sender, events) = mpsc::channel();
-    let capture = Capture::start(config, move |event| {
+    let capture = Capture::start(config, Device::default(), move |event| {
         let _ = sender.send(event);
     })
     .unwrap();
