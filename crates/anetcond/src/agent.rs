@@ -10,18 +10,22 @@ use anetcon_api::{
 use anetcon_core::config::Config;
 use anetcon_core::netns::NetnsName;
 use anetcon_core::prefix::Kind;
+use anetcon_core::table::Table;
 use anetcon_core::{desired, render};
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use crate::capture::Capture;
+use crate::exposition::Exposition;
 use crate::logging::Verbosity;
 use crate::records::Records;
 use crate::registry::Registry;
 use crate::settings::{Loaded, Source};
 use crate::supervisor::{Answers, Order, Reconfigured};
 use crate::worker::Inspection;
+use crate::worker::Leave;
 use crate::{clock, notify, settings};
 
 /// How long the control socket waits for the supervisor. Longer than the supervisor waits for its workers.
@@ -35,11 +39,27 @@ pub struct Agent {
     orders: mpsc::Sender<Order>,
     capture: Capture,
     records: Arc<Records>,
+    exposition: Exposition,
     verbosity: Verbosity,
     started: String,
     in_force: Mutex<InForce>,
     /// Held through a whole reload: two at once would mix their configurations.
     reloading: tokio::sync::Mutex<()>,
+}
+
+/// What works beside each other.
+#[derive(Debug)]
+pub struct Planes {
+    /// What is known of the namespaces.
+    pub registry: Arc<Registry>,
+    /// The way to the supervisor.
+    pub orders: mpsc::Sender<Order>,
+    /// What reads the kernel log.
+    pub capture: Capture,
+    /// What puts connections on record.
+    pub records: Arc<Records>,
+    /// Where metrics are besides on the control socket.
+    pub exposition: Exposition,
 }
 
 /// The configuration in force, and how the last attempt to change it ended.
@@ -49,8 +69,10 @@ pub struct InForce {
     pub config: Arc<Config>,
     /// Its file; `None`: defaults.
     pub file: Option<PathBuf>,
+    /// What was put over it, the weakest first.
+    pub drop_ins: Vec<PathBuf>,
     /// Since when.
-    pub loaded: String,
+    pub loaded: Timestamp,
     /// Why the last reload failed, if it did.
     pub last_error: Option<String>,
 }
@@ -66,20 +88,14 @@ pub enum ReloadError {
 
 impl Agent {
     /// The agent with its first configuration.
-    pub fn new(
-        source: Source,
-        loaded: Loaded,
-        registry: Arc<Registry>,
-        orders: mpsc::Sender<Order>,
-        capture: Capture,
-        records: Arc<Records>,
-        verbosity: Verbosity,
-    ) -> Self {
-        let now = clock::now();
+    pub fn new(source: Source, loaded: Loaded, planes: Planes, verbosity: Verbosity) -> Self {
+        let Planes { registry, orders, capture, records, exposition } = planes;
+        let now = Timestamp::now();
         let in_force = InForce {
             config: Arc::new(loaded.config),
             file: loaded.file,
-            loaded: now.clone(),
+            drop_ins: loaded.drop_ins,
+            loaded: now,
             last_error: None,
         };
         Self {
@@ -88,8 +104,9 @@ impl Agent {
             orders,
             capture,
             records,
+            exposition,
             verbosity,
-            started: now,
+            started: clock::text(now),
             in_force: Mutex::new(in_force),
             reloading: tokio::sync::Mutex::default(),
         }
@@ -110,6 +127,11 @@ impl Agent {
         &self.records
     }
 
+    /// Where metrics are besides on the control socket.
+    pub fn exposition(&self) -> &Exposition {
+        &self.exposition
+    }
+
     /// Has the file of the session records opened anew, and says which. `None`: not in time.
     pub async fn rotate(&self) -> Option<Rotated> {
         let records = Arc::clone(&self.records);
@@ -117,6 +139,7 @@ impl Agent {
         let config = self.in_force().config;
         let file = config.records.enabled.then(|| config.records.file.display().to_string());
         let rotated = Rotated { schema: Schema, files: file.into_iter().collect() };
+        self.registry.manifest().look();
         matches!(reopened, Ok(true)).then_some(rotated)
     }
 
@@ -133,6 +156,11 @@ impl Agent {
     /// Reads the counters of every namespace into the registry. `None`: not in time.
     pub async fn refresh(&self) -> Option<()> {
         self.order(Order::Refresh).await
+    }
+
+    /// The same of some namespaces.
+    pub async fn refresh_some(&self, names: Vec<NetnsName>) -> Option<()> {
+        self.order(|done| Order::RefreshSome(names, done)).await
     }
 
     /// Everything about one namespace.
@@ -163,10 +191,10 @@ impl Agent {
         Some(Diff { schema: Schema, namespaces: answers.into_iter().map(one).collect() })
     }
 
-    /// Removes our rules everywhere and ends the rule plane.
-    pub async fn stop(&self) {
+    /// Lets go of every namespace and ends the rule plane.
+    pub async fn stop(&self, leave: Leave) {
         let (done, stopped) = oneshot::channel();
-        if self.orders.send(Order::Stop(done)).await.is_ok() {
+        if self.orders.send(Order::Stop(leave, done)).await.is_ok() {
             // An error means that the rule plane is dead already, which was told.
             drop(stopped.await);
         }
@@ -189,8 +217,13 @@ impl Agent {
 
     async fn try_reload(&self) -> Result<Reload, ReloadError> {
         let loaded = self.source.load().map_err(|bad| ReloadError::Bad(bad.render(false)))?;
+        if let Some(notice) = loaded.notice() {
+            tracing::warn!("{notice}");
+        }
         let config = Arc::new(loaded.config);
         let changes = settings::changes(&self.in_force().config, &config);
+        // What can be refused comes first: then nothing is half-applied.
+        let prepared = self.exposition.prepare(&config).await.map_err(ReloadError::Bad)?;
         // The capture thread answers within milliseconds.
         block_in_place(|| self.capture.prepare(&config));
         // Before any namespace hands connections over that only the new configuration wants, and after the last has handed
@@ -199,20 +232,26 @@ impl Agent {
         if config.records.enabled {
             block_in_place(records);
         }
-        let Reconfigured { added, removed } = self
-            .order(|done| Order::Reconfigure(Arc::clone(&config), done))
-            .await
-            .ok_or(ReloadError::Unavailable)?
-            .map_err(|error| ReloadError::Bad(format!("{error:#}")))?;
+        let Reconfigured { added, removed } = match self.reconfigure(&config).await {
+            Ok(reconfigured) => reconfigured,
+            Err(error) => {
+                self.exposition.abandon(prepared).await;
+                return Err(error);
+            }
+        };
         if !config.records.enabled {
             block_in_place(records);
         }
+        self.exposition.commit(prepared, &config).await;
         self.capture.reconfigure(&config);
+        self.registry.ledger().configure(&config);
+        self.registry.manifest().configure(&config);
         if let Err(error) = self.verbosity.set(config.debug) {
             tracing::warn!(error = %format_args!("{error:#}"), "the log level stays as it was");
         }
-        let now = clock::now();
-        let in_force = InForce { config, file: loaded.file, loaded: now.clone(), last_error: None };
+        let now = Timestamp::now();
+        let Loaded { file, drop_ins, .. } = loaded;
+        let in_force = InForce { config, file, drop_ins, loaded: now, last_error: None };
         let file = in_force.file.as_ref().map(|file| file.display().to_string());
         self.change(|old| *old = in_force);
         tracing::info!(changes = changes.join(", "), "configuration reloaded");
@@ -220,11 +259,18 @@ impl Agent {
         Ok(Reload {
             schema: Schema,
             file,
-            loaded: now,
+            loaded: clock::text(now),
             changes,
             added: added.iter().map(ToString::to_string).collect(),
             removed: removed.iter().map(ToString::to_string).collect(),
         })
+    }
+
+    async fn reconfigure(&self, config: &Arc<Config>) -> Result<Reconfigured, ReloadError> {
+        self.order(|done| Order::Reconfigure(Arc::clone(config), done))
+            .await
+            .ok_or(ReloadError::Unavailable)?
+            .map_err(|error| ReloadError::Bad(format!("{error:#}")))
     }
 
     async fn inspect(&self, name: Option<NetnsName>) -> Option<Answers<Inspection>> {
@@ -287,13 +333,14 @@ fn compare(config: &Config, name: &NetnsName, inspection: Option<Inspection>) ->
         text: String::new(),
         error: Some(error),
     };
-    let observed = match inspection {
-        Some(Inspection { observed: Ok(observed), .. }) => observed,
+    let (observed, protection) = match inspection {
+        Some(Inspection { observed: Ok(observed), protection, .. }) => (observed, protection),
         Some(Inspection { observed: Err(error), .. }) => return failed(format!("{error:#}")),
         None => return failed("did not answer in time".to_owned()),
     };
     match desired::table(config, name) {
         Ok(wanted) => {
+            let wanted = Table { flags: protection.flags(), ..wanted };
             let in_force = observed.table.as_ref() == Some(&wanted);
             let text = match in_force {
                 true => String::new(),

@@ -4,5 +4,10 @@ use jiff::Timestamp;
 
 /// Now, RFC 3339, UTC, microseconds.
 pub fn now() -> String {
-    format!("{:.6}", Timestamp::now())
+    text(Timestamp::now())
+}
+
+/// Any time, in the same way.
+pub fn text(time: Timestamp) -> String {
+    format!("{time:.6}")
 }

@@ -1,4 +1,5 @@
-//! The control socket: HTTP/1.1 and JSON over a Unix socket, for `anetconctl` and for `curl --unix-socket`.
+//! The control socket: HTTP/1.1 and JSON over a Unix socket, for `anetconctl` and for `curl --unix-socket`. And metrics, if asked for,
+//! over TCP.
 //!
 //! A client can be slow, broken or hostile; none may disturb the agent or another client: every connection has
 //! its own task, a limit on what it may send, and deadlines for sending it and for reading the answer.
@@ -7,6 +8,7 @@ mod access;
 mod answer;
 mod patient;
 mod routes;
+pub mod tcp;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -20,6 +22,7 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
@@ -67,7 +70,8 @@ impl Control {
                 Ok((stream, _)) => {
                     let routes = routes.clone();
                     tokio::spawn(async move {
-                        converse(stream, routes).await;
+                        let Ok(peer) = Peer::of(&stream) else { return };
+                        converse(stream, routes.layer(axum::Extension(peer))).await;
                         drop(place);
                     });
                 }
@@ -88,9 +92,11 @@ impl Drop for Control {
 }
 
 /// One connection, to its end. What goes wrong on it concerns that client alone.
-async fn converse(stream: UnixStream, routes: Router) {
-    let Ok(peer) = Peer::of(&stream) else { return };
-    let service = TowerToHyperService::new(routes.layer(axum::Extension(peer)));
+async fn converse<S>(stream: S, routes: Router)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = TowerToHyperService::new(routes);
     let ended = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
@@ -98,7 +104,7 @@ async fn converse(stream: UnixStream, routes: Router) {
         .serve_connection(TokioIo::new(Patient::new(stream, READ_TIME)), service)
         .await;
     if let Err(error) = ended {
-        tracing::debug!(%error, "a client of the control socket misbehaved");
+        tracing::debug!(%error, "a client misbehaved");
     }
 }
 

@@ -4,12 +4,19 @@
 
 mod agent;
 mod args;
+mod balance;
 mod capture;
 mod clock;
 mod control;
+mod exposition;
 mod hashes;
+mod kernel_log;
+mod ledger;
 mod limits;
 mod logging;
+mod manager;
+mod manifest;
+mod metrics;
 mod nf_log;
 mod notify;
 mod priority;
@@ -18,6 +25,7 @@ mod registry;
 mod run;
 mod settings;
 mod status;
+mod store;
 mod supervisor;
 mod worker;
 
@@ -34,6 +42,12 @@ const BAD_CONFIGURATION: u8 = 78;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    if args.manual {
+        return print_manual();
+    }
+    if args.hand_over_kernel_log {
+        return hand_over_kernel_log();
+    }
     let source = Source::new(args.config.as_deref(), args.overrides());
     let loaded = match source.load() {
         Ok(loaded) => loaded,
@@ -46,6 +60,21 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("anetcond: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn print_manual() -> ExitCode {
+    let printed = args::manual().and_then(|page| io::stdout().write_all(page.as_bytes()));
+    if printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn hand_over_kernel_log() -> ExitCode {
+    match kernel_log::hand_over() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("anetcond: the kernel log is not handed over: {error}"));
             ExitCode::FAILURE
         }
     }

@@ -8,12 +8,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::registry::Registry;
+use crate::store::{NOWHERE, Use};
+use crate::worker::Leave;
 
 /// The task that keeps the setting. It cannot be set for ever by us alone: the last agent puts it back.
 #[derive(Debug)]
 pub struct Keeper {
     task: JoinHandle<()>,
-    stop: oneshot::Sender<()>,
+    stop: oneshot::Sender<Leave>,
 }
 
 impl Keeper {
@@ -24,10 +26,10 @@ impl Keeper {
         Self { task: tokio::spawn(watch.run(stopped)), stop }
     }
 
-    /// Puts the old value back if no other agent needs it.
-    pub async fn stop(self) {
+    /// Puts the old value back if no other agent needs it, and none is to follow.
+    pub async fn stop(self, leave: Leave) {
         // Either fails only if the task has panicked, which is told where it happens.
-        let _ = self.stop.send(());
+        let _ = self.stop.send(leave);
         let _ = self.task.await;
     }
 }
@@ -42,31 +44,43 @@ struct Watch {
 impl Watch {
     fn start(registry: Arc<Registry>) -> Self {
         let setting = NfLogAllNetns::system();
+        if !matches!(setting.read(), Ok(true)) {
+            // Rules that stood all the time logged nothing.
+            registry.found_nf_log_off();
+        }
         let mut watch = Self { registry, setting, hold: None, resets: 0 };
+        // The claim of the run before stands until ours does: it knows the value from before the first run.
+        let before = watch.registry.store().take(Use::Claim, NOWHERE);
         let error = watch.acquire().err();
+        drop(before);
+        watch.registry.store().forget(Use::Claim, NOWHERE);
         watch.tell(error);
         watch
     }
 
-    async fn run(mut self, mut stopped: oneshot::Receiver<()>) {
+    async fn run(mut self, mut stopped: oneshot::Receiver<Leave>) {
         let mut changes = self.setting.changes();
         // What was changed before the watch began is no change to it.
         if self.hold.is_some() && matches!(self.setting.read(), Ok(false)) {
             self.changed(Ok(false));
         }
-        loop {
+        let leave = loop {
             tokio::select! {
-                _ = &mut stopped => break,
+                leave = &mut stopped => break leave.unwrap_or(Leave::Stored),
                 change = changes.changed() => self.changed(change),
             }
+        };
+        match leave {
+            Leave::Everything if self.registry.store().keeps() => self.hand_over(),
+            _ => self.release(),
         }
-        self.release();
     }
 
     fn changed(&mut self, change: Result<bool, SettingError>) {
         let error = match change {
             Ok(true) => None,
             Ok(false) => {
+                self.registry.ledger().nf_log(false);
                 self.resets += 1;
                 let error = self.set_again().err();
                 if error.is_none() {
@@ -98,6 +112,7 @@ impl Watch {
         let error = error.map(|error| format!("{:#}", anyhow::Error::new(error)));
         let value = self.setting.read().ok();
         let ok = value == Some(true);
+        self.registry.ledger().nf_log(ok);
         if let Some(error) = &error {
             tracing::error!(
                 error,
@@ -113,6 +128,14 @@ impl Watch {
             resets: self.resets,
             error,
         });
+    }
+
+    /// The setting stays for the next run, and the claim in the service manager's store, so that the last run of all can put back
+    /// what was before the first.
+    fn hand_over(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            self.registry.store().keep(Use::Claim, NOWHERE, &hold);
+        }
     }
 
     fn release(&mut self) {

@@ -13,9 +13,9 @@ use thread_priority::{
 /// Told once, not once for each thread.
 static REFUSED: Once = Once::new();
 
-/// Gives the calling thread the lowest real-time priority (`SCHED_FIFO`, sched(7)), which is above all ordinary ones. Needs
-/// `CAP_SYS_NICE`, which the unit gives, or a limit `RLIMIT_RTPRIO` of 1. Without either repairs work all the same, only later
-/// under load.
+/// Gives the calling thread the lowest real-time priority (`SCHED_FIFO`, sched(7)), which is above all ordinary ones. Needs a
+/// limit `RLIMIT_RTPRIO` of 1 (`LimitRTPRIO=`), which the unit gives, or `CAP_SYS_NICE`. Without either repairs work all the same,
+/// only later under load.
 ///
 /// A thread of such a priority keeps its processor as long as it works. This plane works for less than a millisecond at a
 /// time: damped repairs are its worst case, and the kernel leaves others 5 % of the time in any case
@@ -27,7 +27,7 @@ pub fn before_others() {
         REFUSED.call_once(|| {
             tracing::info!(
                 ?error,
-                "repairs have no priority over other work: CAP_SYS_NICE gives it"
+                "repairs have no priority over other work: LimitRTPRIO=1 gives it"
             );
         });
     }

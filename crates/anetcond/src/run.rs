@@ -13,18 +13,23 @@ use anyhow::Context;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::{interval, timeout};
 
-use crate::agent::{Agent, ReloadError};
+use crate::agent::{Agent, Planes, ReloadError};
 use crate::args::Args;
 use crate::capture::Capture;
 use crate::control::Control;
+use crate::exposition::Exposition;
+use crate::ledger::Ledger;
+use crate::manifest::Manifest;
 use crate::records::Records;
 use crate::registry::Registry;
 use crate::settings::{Loaded, Source};
+use crate::store::Store;
 use crate::supervisor::{Order, Supervisor};
-use crate::{limits, logging, nf_log, notify, priority};
+use crate::worker::Leave;
+use crate::{balance, limits, logging, manager, nf_log, notify, priority};
 
 /// Threads of the rule plane. A batch can block for 20 ms behind a wiper that exits (the kernel's commit lock), so
 /// there are more than cores.
@@ -42,7 +47,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How often the line in `systemctl status` is brought up to date.
 const SUMMARY: Duration = Duration::from_secs(10);
 
-/// How long the removal of our rules may take at the end.
+/// How long letting go of every namespace may take at the end.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// Runs the agent until SIGTERM or SIGINT.
@@ -50,11 +55,15 @@ pub fn run(args: &Args, source: Source, loaded: Loaded) -> anyhow::Result<()> {
     let journal = std::env::var("JOURNAL_STREAM").ok();
     let verbosity =
         logging::start(loaded.config.debug, args.log_file.as_deref(), journal.as_deref())?;
+    if let Some(notice) = loaded.notice() {
+        tracing::warn!("{notice}");
+    }
     limits::raise_open_files();
+    let store = Store::open();
     let rules = runtime("anetcon-rules", RULE_THREADS, priority::before_others)?;
     let connections = runtime("anetcon-ct", CONNECTION_THREADS, || ())?;
     let control = runtime("anetcon-control", 2, || ())?;
-    let result = control.block_on(start(&rules, &connections, source, loaded, verbosity));
+    let result = control.block_on(start(&rules, &connections, source, loaded, (verbosity, store)));
     if let Err(error) = &result {
         tracing::error!(error = %format_args!("{error:#}"), "the agent ends");
     }
@@ -70,28 +79,41 @@ async fn start(
     connections: &Runtime,
     source: Source,
     loaded: Loaded,
-    verbosity: logging::Verbosity,
+    (verbosity, store): (logging::Verbosity, Store),
 ) -> anyhow::Result<()> {
-    let registry = Arc::new(Registry::new());
     let config = Arc::new(loaded.config.clone());
     // Bound first: it refuses to run beside another agent with the same socket, before anything is touched.
     let control = Control::bind(&config.control.socket).await?;
+    let exposition = Exposition::bind(&config).await?;
     let signals = Signals::new()?;
+    let (ledger, manifest) = (Ledger::start(&config), Manifest::start(&config));
+    let registry = Arc::new(Registry::new(ledger, store, manifest));
     let nf_log = nf_log::Keeper::start(Arc::clone(&registry));
     let capture = Capture::start(&config, Arc::clone(&registry));
     let records = Records::start(connections.handle().clone(), &config, Arc::clone(&registry));
-    let records = Arc::new(records);
     let (orders, inbox) = mpsc::channel(ORDERS);
     let shared = (Arc::clone(&registry), Arc::clone(&records));
     let plane = RulePlane::start(rules, config, shared, inbox)?;
-    let agent = Agent::new(source, loaded, registry, orders, capture, records, verbosity);
-    let agent = Arc::new(agent);
+    let planes = Planes { registry, orders, capture, records, exposition };
+    let agent = Arc::new(Agent::new(source, loaded, planes, verbosity));
+    agent.exposition().start(&agent).await;
     let served = tokio::spawn(control.serve(Arc::clone(&agent)));
+    let balanced = tokio::spawn(balance::run(Arc::clone(&agent)));
 
     let outcome = attend(&agent, plane, signals).await;
 
+    balanced.abort();
+    if timeout(STOP_TIME, agent.exposition().stop()).await.is_err() {
+        tracing::error!("the file with metrics was not removed in time");
+    }
     notify::stopping();
-    let stopped = timeout(STOP_TIME, agent.stop()).await;
+    agent.registry().ledger().stopping();
+    let leave = match manager::is_restarting().await {
+        true => Leave::Everything,
+        false => Leave::Stored,
+    };
+    agent.registry().store().leave();
+    let stopped = timeout(STOP_TIME, agent.stop(leave)).await;
     if stopped.is_err() {
         tracing::error!("our rules were not removed in time");
     }
@@ -99,8 +121,11 @@ async fn start(
     if timeout(STOP_TIME, agent.records().stop()).await.is_err() {
         tracing::error!("the last connections were not put on record in time");
     }
-    nf_log.stop().await;
+    nf_log.stop(leave).await;
     served.abort();
+    block_in_place(|| agent.registry().store().close());
+    block_in_place(|| agent.registry().manifest().close());
+    agent.registry().ledger().close();
     // Its socket's file is removed when the task has ended. An aborted task ends with an error.
     drop(served.await);
     tracing::info!("the agent ends");
@@ -117,6 +142,8 @@ async fn attend(agent: &Agent, plane: RulePlane, mut signals: Signals) -> anyhow
         tokio::select! {
             _ = &mut looked, if !ready => {
                 ready = true;
+                agent.registry().ledger().ready();
+                agent.registry().store().ready();
                 tracing::info!("{}", agent.summary());
                 notify::ready(&agent.summary());
             }
@@ -171,6 +198,16 @@ impl RulePlane {
         // Sockets and timers belong to the runtime in which they are made.
         let _inside = rules.enter();
         let host = Host::start(config.namespace_directories.clone())?;
+        match host.guarantees() {
+            Ok(guarantees) => registry.can(guarantees),
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::warn!(
+                    error,
+                    "what the kernel can do to protect tables is not known: they are plain"
+                );
+            }
+        }
         let watcher = Watcher::start(&config.namespace_directories)?;
         let supervisor = Supervisor::new(config, Arc::new(host), watcher, registry, records);
         let heartbeat = notify::watchdog_interval().unwrap_or(HEARTBEAT);

@@ -1,19 +1,16 @@
-//! The configuration as loaded: where from, and what the command line put over it.
+//! The configuration as loaded: from which files, and what the command line put over them.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use anetcon_config::{Files, Unreadable};
 use anetcon_core::config::{self, Config, ConfigErrors, Overrides};
-
-/// Read when no `-c` is given; it need not exist.
-const DEFAULT_FILE: &str = "/etc/anetcon/anetcon.toml";
+use anetcon_core::legacy::Format;
 
 /// Where a configuration comes from. Loading it again gives what is there then.
 #[derive(Debug, Clone)]
 pub struct Source {
-    file: PathBuf,
-    required: bool,
+    /// The file named on the command line.
+    file: Option<PathBuf>,
     overrides: Overrides,
 }
 
@@ -22,44 +19,50 @@ pub struct Source {
 pub struct Loaded {
     /// The checked values.
     pub config: Config,
-    /// The file they are from; `None`: there is none, and all values are defaults.
+    /// The main file they are from; `None`: there is none.
     pub file: Option<PathBuf>,
+    /// The files that were put over it, the weakest first.
+    pub drop_ins: Vec<PathBuf>,
+    /// The format of the main file.
+    pub format: Format,
+}
+
+impl Loaded {
+    /// What is to be told of a file that should be another one: it is in the format of the bash script.
+    pub fn notice(&self) -> Option<String> {
+        let file = self.file.as_ref().filter(|_| self.format == Format::Bash)?.display();
+        Some(format!(
+            "{file} is the configuration of the old script, read as data; `anetconctl migrate {file} --write` makes the TOML of it"
+        ))
+    }
 }
 
 /// Why there is no configuration.
 #[derive(Debug)]
 pub enum Bad {
-    /// The file could not be read: a sentence.
-    Unreadable(String),
-    /// Something in the file or on the command line is wrong.
-    Wrong {
-        /// Every error there is.
-        errors: ConfigErrors,
-        /// What to call the text.
-        name: String,
-        /// The text the errors point into.
-        text: String,
-    },
+    /// A file could not be read.
+    Unreadable(Unreadable),
+    /// Something on the command line is wrong.
+    CommandLine(ConfigErrors),
+    /// Something in the files is wrong.
+    Wrong(ConfigErrors, Box<Files>),
 }
 
 impl Bad {
     /// The diagnostics with file, line, column and caret.
     pub fn render(&self, color: bool) -> String {
         match self {
-            Self::Unreadable(sentence) => sentence.clone(),
-            Self::Wrong { errors, name, text } => errors.render(name, text, color),
+            Self::Unreadable(error) => format!("{error}: {}", error.error),
+            Self::CommandLine(errors) => errors.render("command line", "", color),
+            Self::Wrong(errors, files) => files.render(errors, color),
         }
     }
 }
 
 impl Source {
-    /// The given file, or the default one if it exists.
+    /// The given file, or the usual ones.
     pub fn new(file: Option<&Path>, overrides: Overrides) -> Self {
-        Self {
-            file: file.unwrap_or(Path::new(DEFAULT_FILE)).to_owned(),
-            required: file.is_some(),
-            overrides,
-        }
+        Self { file: file.map(Path::to_owned), overrides }
     }
 
     /// Reads and checks everything. Nothing is touched by it.
@@ -67,35 +70,14 @@ impl Source {
     /// # Errors
     /// A file that cannot be read, and every error of a file or command line that is wrong.
     pub fn load(&self) -> Result<Loaded, Bad> {
-        let (config, file) = match self.read()? {
-            Some(text) => (self.parse(text)?, Some(self.file.clone())),
-            None => (Config::default(), None),
+        let files = Files::read(self.file.as_deref()).map_err(Bad::Unreadable)?;
+        let config = match files.parse() {
+            Ok(config) => config,
+            Err(errors) => return Err(Bad::Wrong(errors, Box::new(files))),
         };
-        let config = config.with_overrides(&self.overrides).map_err(|errors| Bad::Wrong {
-            errors,
-            name: "command line".to_owned(),
-            text: String::new(),
-        })?;
-        Ok(Loaded { config, file })
-    }
-
-    fn read(&self) -> Result<Option<String>, Bad> {
-        match fs::read_to_string(&self.file) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == ErrorKind::NotFound && !self.required => Ok(None),
-            Err(error) => Err(Bad::Unreadable(format!(
-                "cannot read the configuration {}: {error}",
-                self.file.display()
-            ))),
-        }
-    }
-
-    fn parse(&self, text: String) -> Result<Config, Bad> {
-        config::parse(&text).map_err(|errors| Bad::Wrong {
-            errors,
-            name: self.file.display().to_string(),
-            text,
-        })
+        let config = config.with_overrides(&self.overrides).map_err(Bad::CommandLine)?;
+        let file = files.main().map(Path::to_owned);
+        Ok(Loaded { config, file, drop_ins: files.drop_ins().to_vec(), format: files.format() })
     }
 }
 

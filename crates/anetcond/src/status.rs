@@ -1,11 +1,15 @@
 //! The `status` document, and the agent's judgement of itself.
 
 use anetcon_api::{
-    ConfigurationStatus, LogStatus, NamespaceCounts, NfLogAllNetns, Protection, Schema, Status,
-    Verdict,
+    ConfigurationStatus, LogStatus, LogWriter, NamespaceCounts, NfLogAllNetns, Protection, Schema,
+    Status, Verdict,
 };
 
+use anetcon_core::config::Config;
+use anetcon_core::netns::NetnsName;
+
 use crate::agent::Agent;
+use crate::{clock, registry};
 
 impl Agent {
     /// The state of everything, as last seen.
@@ -24,7 +28,8 @@ impl Agent {
             verdict: Verdict { ok: false, problems: Vec::new() },
             configuration: ConfigurationStatus {
                 file: in_force.file.as_ref().map(|file| file.display().to_string()),
-                loaded: in_force.loaded.clone(),
+                drop_ins: in_force.drop_ins.iter().map(|file| file.display().to_string()).collect(),
+                loaded: clock::text(in_force.loaded),
                 last_error: in_force.last_error.clone(),
             },
             namespaces: counts,
@@ -34,13 +39,25 @@ impl Agent {
             nf_log_all_netns: nf_log,
             log,
             records,
-            protection: Protection::Plain,
+            unaccounted: self.registry().all_unaccounted(),
+            ledger: self.registry().ledger().status(),
+            manifest: self.registry().manifest().status(),
+            metrics: self.exposition().status(config),
+            protection: self.protection(config),
             period_seconds: config.period.as_secs(),
             socket: config.control.socket.display().to_string(),
         };
         let problems = problems(&status);
         status.verdict = Verdict { ok: problems.is_empty(), problems };
         status
+    }
+
+    /// Of named namespaces; in the root namespace it may be less.
+    fn protection(&self, config: &Config) -> Protection {
+        let guarantees = self.registry().guarantees();
+        let named = NetnsName::named("named")
+            .map(|named| config.rules.protect.protection(&named, guarantees));
+        named.map_or(Protection::Plain, registry::told)
     }
 
     /// One line for `systemctl status`.
@@ -64,12 +81,19 @@ fn problems(status: &Status) -> Vec<String> {
         nf_log(&status.nf_log_all_netns),
         log(&status.log),
         records(status),
+        status
+            .manifest
+            .error
+            .as_ref()
+            .map(|error| format!("rotated files are not listed: {error}")),
+        status.ledger.error.as_ref().map(|error| format!("gaps are not told: {error}")),
         (status.namespaces.fighting > 0).then(|| {
             format!(
                 "somebody keeps changing our rules in {} namespaces",
                 status.namespaces.fighting
             )
         }),
+        status.metrics.error.as_ref().map(|error| format!("metrics are not told: {error}")),
         status.configuration.last_error.as_ref().map(|_| {
             "the configuration could not be reloaded; the one before is in force".to_owned()
         }),
@@ -94,5 +118,9 @@ fn nf_log(state: &NfLogAllNetns) -> Option<String> {
 }
 
 fn log(log: &LogStatus) -> Option<String> {
-    log.last_error.as_ref().map(|error| format!("the log files cannot be written: {error}"))
+    let what = match log.writer {
+        LogWriter::Agent => "the log files cannot be written",
+        LogWriter::Rsyslog => "lines are not counted",
+    };
+    log.last_error.as_ref().map(|error| format!("{what}: {error}"))
 }

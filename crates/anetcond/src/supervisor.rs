@@ -20,9 +20,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 pub use self::orders::{Answers, Order, Reconfigured};
 use crate::hashes::HashFile;
+use crate::metrics::Resync;
 use crate::records::Records;
 use crate::registry::Registry;
-use crate::worker::{Command, Worker, answer};
+use crate::worker::{Arrival, Command, Worker, answer};
 
 /// How many commands may wait for one worker. It answers each before the next, so few ever do.
 const COMMANDS: usize = 16;
@@ -40,6 +41,8 @@ pub struct Supervisor {
     records: Arc<Records>,
     hashes: HashFile,
     workers: BTreeMap<NetnsName, Handle>,
+    /// The first look at what exists is done: what comes now is new.
+    started: bool,
     /// The worker that answered for the rule plane last.
     probed: Option<NetnsName>,
 }
@@ -61,7 +64,17 @@ impl Supervisor {
     ) -> Self {
         let hashes = HashFile::new(config.state.hash_file.clone());
         let workers = BTreeMap::new();
-        Self { config, host, watcher, registry, records, hashes, workers, probed: None }
+        Self {
+            config,
+            host,
+            watcher,
+            registry,
+            records,
+            hashes,
+            workers,
+            started: false,
+            probed: None,
+        }
     }
 
     /// Works until ordered to stop. `first` is told when every namespace that was there at the start has been looked at
@@ -74,7 +87,8 @@ impl Supervisor {
         alive: fn(),
     ) {
         self.take_stock().await;
-        self.refresh(first);
+        self.started = true;
+        self.refresh(|_| true, first);
         let mut sweep = ticks(self.config.period);
         let mut beat = ticks(heartbeat);
         loop {
@@ -83,7 +97,10 @@ impl Supervisor {
                 _ = sweep.tick() => self.sweep().await,
                 _ = beat.tick() => self.probe(alive),
                 order = orders.recv() => match order {
-                    Some(Order::Refresh(done)) => self.refresh(done),
+                    Some(Order::Refresh(done)) => self.refresh(|_| true, done),
+                    Some(Order::RefreshSome(names, done)) => {
+                        self.refresh(|name| names.contains(name), done);
+                    }
                     Some(Order::Inspect(which, done)) => self.inspect(which.as_ref(), done),
                     Some(Order::Reconfigure(config, done)) => {
                         answer(done, self.reconfigure(config).await);
@@ -91,8 +108,8 @@ impl Supervisor {
                             sweep = ticks(self.config.period);
                         }
                     }
-                    Some(Order::Stop(done)) => {
-                        self.release(|_| true).await;
+                    Some(Order::Stop(leave, done)) => {
+                        self.release(leave, |_| true).await;
                         answer(done, ());
                         return;
                     }
@@ -113,7 +130,10 @@ impl Supervisor {
                 self.hashes.save();
             }
             Ok(Event::Vanished { name }) => self.let_go(&name).await,
-            Ok(Event::Lost) => self.sweep().await,
+            Ok(Event::Lost) => {
+                self.registry.facts().resynced(Resync::Namespaces);
+                self.sweep().await;
+            }
             Err(error) => {
                 tracing::warn!(error = %format_args!("{:#}", anyhow::Error::new(error)), "namespaces are not watched as they should be, the sweep goes on");
             }
@@ -123,6 +143,7 @@ impl Supervisor {
     /// The fallback: what no event told. Namespaces first, then the rules of each.
     async fn sweep(&mut self) {
         self.take_stock().await;
+        self.registry.facts().turned();
         // Nobody waits for the answers: each worker reports for itself.
         drop(self.ask(|_| true, Command::Sweep));
     }
@@ -163,6 +184,7 @@ impl Supervisor {
         }
         self.registry.appeared(name);
         self.hashes.add(name);
+        let arrival = if self.started { Arrival::now() } else { Arrival::AtStart };
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let worker = Worker::new(
             name.clone(),
@@ -170,6 +192,7 @@ impl Supervisor {
             Arc::clone(&self.registry),
             Arc::clone(&self.records),
             Arc::clone(&self.config),
+            arrival,
         );
         let task = tokio::spawn(worker.run(inbox));
         self.workers.insert(name.clone(), Handle { commands, task });
@@ -196,6 +219,7 @@ impl Supervisor {
     /// Asks one worker after the other for a real look at its kernel, and says `alive` when it answers. Without
     /// workers, that this runs is all there is to prove.
     fn probe(&mut self, alive: fn()) {
+        self.registry.facts().turned();
         let after_last = self.probed.as_ref().and_then(|last| {
             self.workers.range::<NetnsName, _>((Bound::Excluded(last), Bound::Unbounded)).next()
         });

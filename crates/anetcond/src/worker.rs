@@ -4,6 +4,7 @@
 //! batch, compare again. What differs and how long to wait is decided in anetcon-core.
 
 mod connections;
+mod gaps;
 mod pending;
 mod report;
 
@@ -15,16 +16,22 @@ use anetcon_core::config::Config;
 use anetcon_core::desired;
 use anetcon_core::netns::{NetnsCookie, NetnsName};
 use anetcon_core::observed::Observed;
+use anetcon_core::protect::Protection;
 use anetcon_core::schedule::{self, Schedule};
+use anetcon_core::table::Table;
 use anetcon_core::tally::Tally;
-use anetcon_host::{Changes, FileId, Host, Link, NetnsRules};
+use anetcon_host::{Changes, FileId, Host, Link, NetnsRules, RulesSocket};
 use anyhow::Context as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+pub use self::gaps::Arrival;
+use self::gaps::Gaps;
 use self::pending::{Cause, Pending};
+use crate::metrics::Resync;
 use crate::records::{Following, Records};
 use crate::registry::Registry;
+use crate::store::Use;
 
 /// What a worker can be asked. Each answers when it is done.
 #[derive(Debug)]
@@ -39,8 +46,19 @@ pub enum Command {
     Configure(Arc<Config>, Arc<Host>, oneshot::Sender<()>),
     /// Tell what the kernel holds.
     Inspect(oneshot::Sender<Inspection>),
-    /// Remove our table and end. Whether that worked.
-    Release(oneshot::Sender<anyhow::Result<()>>),
+    /// Remove our table, unless it is to stay, and end. Whether that worked.
+    Release(Leave, oneshot::Sender<anyhow::Result<()>>),
+}
+
+/// What happens to a table that outlives the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leave {
+    /// It is removed as any other.
+    Nothing,
+    /// It is left to the service manager, which closes its socket: then the kernel removes it.
+    Stored,
+    /// It stays, whatever protects it: another run follows at once.
+    Everything,
 }
 
 /// What the kernel holds of a namespace.
@@ -48,6 +66,8 @@ pub enum Command {
 pub struct Inspection {
     /// Our table.
     pub observed: anyhow::Result<Observed>,
+    /// What should protect it.
+    pub protection: Protection,
     /// The links.
     pub links: anyhow::Result<Vec<Link>>,
 }
@@ -75,6 +95,9 @@ pub struct Worker {
     /// Where the schedule's clock began.
     began: Instant,
     tally: Tally,
+    gaps: Gaps,
+    /// The event socket broke: another one is due.
+    deaf: bool,
 }
 
 impl Worker {
@@ -85,7 +108,11 @@ impl Worker {
         registry: Arc<Registry>,
         records: Arc<Records>,
         config: Arc<Config>,
+        arrival: Arrival,
     ) -> Self {
+        if let Arrival::Later(since) = arrival {
+            registry.exposed(&name, since);
+        }
         let seed =
             name.as_str().bytes().fold(0_u64, |sum, byte| sum.wrapping_mul(31) + u64::from(byte));
         Self {
@@ -104,6 +131,8 @@ impl Worker {
             schedule: Schedule::new(seed),
             began: Instant::now(),
             tally: Tally::default(),
+            gaps: Gaps::new(arrival),
+            deaf: false,
         }
     }
 
@@ -116,7 +145,7 @@ impl Worker {
             let due = self.pending.is_some().then_some(self.not_before);
             tokio::select! {
                 biased;
-                changes = changes(self.rules.as_mut(), &self.config.rules.table) => self.noticed(changes),
+                changes = changes(self.rules.as_mut().filter(|_| !self.deaf), &self.config.rules.table) => self.noticed(changes),
                 command = commands.recv() => match command {
                     None => return,
                     Some(command) => if self.obey(command).await.is_break() { return },
@@ -146,21 +175,55 @@ impl Worker {
     async fn open(&mut self) -> anyhow::Result<()> {
         if self.rules.is_none() {
             self.file = self.host.file_id(&self.name);
-            let rules = self.host.open(&self.name).await?;
+            let mut rules = self.host.open(&self.name).await?;
+            self.inherit(&mut rules);
             self.registry.opened(&self.name, rules.cookie());
             self.rules = Some(rules);
+        } else if self.deaf
+            && let Some(rules) = &mut self.rules
+        {
+            rules.hear_with(self.host.open_monitor(&self.name).await?)?;
         }
+        self.deaf = false;
         Ok(())
     }
 
+    /// Takes over the socket that the run before has left, for it may own the table.
+    fn inherit(&self, rules: &mut NetnsRules) {
+        let Some(fd) = self.registry.store().take(Use::Rules, rules.cookie()) else { return };
+        let adopted = RulesSocket::adopt(fd).map_err(anyhow::Error::new);
+        let adopted = adopted.and_then(|socket| Ok(rules.program_with(socket)?));
+        if let Err(error) = adopted {
+            tracing::warn!(netns = %self.name, error = %format_args!("{error:#}"), "the socket of the run before cannot be used");
+            self.registry.store().forget(Use::Rules, rules.cookie());
+        }
+    }
+
+    /// Keeps the socket that owns the table, and no other.
+    fn store_rules(&self) {
+        let Some(rules) = &self.rules else { return };
+        match self.protection() {
+            Protection::Stored => self.registry.store().keep(Use::Rules, rules.cookie(), rules),
+            _ => self.registry.store().forget(Use::Rules, rules.cookie()),
+        }
+    }
+
     fn enforce(&mut self) -> anyhow::Result<anetcon_host::Pass> {
-        let wanted = desired::table(&self.config, &self.name)?;
+        let wanted =
+            Table { flags: self.protection().flags(), ..desired::table(&self.config, &self.name)? };
         let rules = self.rules.as_mut().context("the namespace is not open")?;
         Ok(rules.enforce(&wanted)?)
     }
 
+    /// What is to protect the table.
+    fn protection(&self) -> Protection {
+        self.config.rules.protect.protection(&self.name, self.registry.guarantees())
+    }
+
     fn enforced(&mut self, mut pending: Pending, pass: anetcon_host::Pass) {
         self.verified = Some(pass.after.generation);
+        self.registry.protected(&self.name, self.protection());
+        self.store_rules();
         // The event that names the culprit ends its transaction, so it was queued before our batch was taken in.
         let overtaken = self.overtaken(&mut pending, pass.after.generation);
         if !overtaken {
@@ -180,12 +243,13 @@ impl Worker {
     fn overtaken(&mut self, pending: &mut Pending, generation: u32) -> bool {
         let Some(rules) = self.rules.as_mut() else { return true };
         let Ok(changes) = rules.drain(&self.config.rules.table) else {
-            self.reopen();
+            self.hear_anew();
             return true;
         };
         let since = rules.generation().map_or(true, |now| now != generation);
         pending.add(&changes);
         self.tally.remove(&changes.removed);
+        self.heard(&changes);
         let overtaken = since && (changes.touched || changes.lost);
         if overtaken {
             self.pending = Some(Pending::new(Cause::Event));
@@ -199,21 +263,40 @@ impl Worker {
             Ok(changes) => changes,
             Err(error) => {
                 tracing::warn!(netns = %self.name, error = %format_args!("{:#}", anyhow::Error::new(error)), "event socket broke, opening another");
-                return self.reopen();
+                return self.hear_anew();
             }
         };
         self.tally.remove(&changes.removed);
+        self.heard(&changes);
         if changes.touched || changes.lost {
             let pending = self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
             pending.add(&changes);
             if Instant::now() < self.not_before {
+                let since = pending.since;
                 self.registry.repairing(&self.name);
+                self.held_back(since);
             }
         }
     }
 
+    fn heard(&self, changes: &Changes) {
+        if changes.lost {
+            self.registry.facts().resynced(Resync::Overrun);
+        }
+    }
+
+    /// The event socket broke. The other one stays: it may own the table, which would go with it.
+    fn hear_anew(&mut self) {
+        self.deaf = true;
+        self.registry.facts().resynced(Resync::Socket);
+        self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
+    }
+
+    /// The name stands for another namespace now.
     fn reopen(&mut self) {
-        self.rules = None;
+        if let Some(rules) = self.rules.take() {
+            self.registry.let_go(rules.cookie());
+        }
         self.pending.get_or_insert_with(|| Pending::new(Cause::Event));
     }
 
@@ -249,8 +332,15 @@ impl Worker {
                 let inspection = self.inspect().await;
                 answer(done, inspection);
             }
-            Command::Release(done) => {
-                answer(done, self.release().await);
+            Command::Release(leave, done) => {
+                let stays = match leave {
+                    Leave::Nothing => false,
+                    Leave::Stored => self.protection() == Protection::Stored,
+                    Leave::Everything => true,
+                };
+                let released =
+                    if stays && self.verified.is_some() { Ok(()) } else { self.release().await };
+                answer(done, released);
                 return ControlFlow::Break(());
             }
         }
@@ -267,6 +357,10 @@ impl Worker {
         let generation = self.rules.as_mut().and_then(|rules| rules.generation().ok());
         // While slowed down it looks in any case: that is how it finds that the fight is over.
         let fighting = self.schedule.fighting();
+        if self.verified.is_some() && generation == self.verified {
+            self.gaps.in_force();
+            self.registry.looked(&self.name);
+        }
         if fighting || self.verified.is_none() || generation != self.verified {
             self.demand(Cause::Sweep).await;
         } else {
@@ -331,7 +425,7 @@ impl Worker {
             None => Err(anyhow::anyhow!("the namespace is not open")),
         };
         let links = self.host.links(&self.name).await.map_err(Into::into);
-        Inspection { observed, links }
+        Inspection { observed, protection: self.protection(), links }
     }
 
     async fn release(&mut self) -> anyhow::Result<()> {

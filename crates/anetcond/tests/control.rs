@@ -76,6 +76,8 @@ const REFUSED: &[(&str, &str, u16)] = &[
     ("PUT", "/v1/namespaces/x", 405),
     ("PATCH", "/v1/diff", 405),
     ("POST", "/v1/watch", 405),
+    ("POST", "/metrics", 405),
+    ("GET", "/metrics/", 404),
     ("GET", "/v1/reload", 405),
     ("BREW", "/v1/status", 405),
     ("GET", "/v1/diff?unknown=1", 400),

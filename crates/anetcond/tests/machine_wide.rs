@@ -10,6 +10,7 @@
 )]
 #![allow(clippy::panic, reason = "a test ends where something is wrong")]
 
+mod gaps_kit;
 mod watcher;
 
 use std::fs;
@@ -23,8 +24,10 @@ use anetcon_api::Happening;
 use anetcon_testkit::agent::Agent;
 use anetcon_testkit::configuration::Configuration;
 use anetcon_testkit::netns::{require_root, unique, wait_until};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use self::gaps_kit::{assert_between, wait_for};
 use self::watcher::{events, subscribed};
 
 const ANETCOND: &str = env!("CARGO_BIN_EXE_anetcond");
@@ -59,8 +62,14 @@ fn one_agent() {
     assert_eq!(first, wanted);
     let mut told = events(subscribed(&agent.socket()));
     for resets in 1_u64..=3 {
+        let before = Timestamp::now();
         set(0);
+        let after = Timestamp::now();
         wait_until("the agent sets it back", PATIENCE, is_on);
+        let gap = wait_for(&agent, "nf-log-off", before, 1).remove(0);
+        assert_eq!(gap["channels"], json!(["kernel-log"]));
+        assert_between(&gap, "from", before, after);
+        assert_between(&gap, "to", before, Timestamp::now());
         wait_until("the reset is counted", Duration::from_secs(5), || {
             setting(&agent)["resets"] == resets
         });

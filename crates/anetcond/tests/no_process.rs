@@ -105,6 +105,11 @@ fn the_command_line_tool_starts_no_process() {
     ] {
         run(&audited.agent, &arguments);
     }
+    let old = audited.agent.folder().join("anetcon.conf");
+    fs::write(&old, format!("NAMESPACES=( '^{name}$' )\n")).expect("an old file");
+    let old = old.display().to_string();
+    run(&audited.agent, &["migrate", &old]);
+    run(&audited.agent, &["migrate", &old, "--takeover"]);
     audited.agent.kill();
     run(&audited.agent, &["diff", &name]);
     run(&audited.agent, &["purge"]);

@@ -176,6 +176,39 @@ fn what_a_renamed_file_holds_is_not_written_again() {
 }
 
 #[test]
+fn what_is_open_for_long_is_found_in_the_file_where_it_was_recorded() {
+    let netns = Netns::new("reclong");
+    let mut agent = auditing(&[&netns], |_| {});
+    let mut made = Vec::new();
+    for number in [3, 2, 1] {
+        made.extend(open(&netns, number * 10..number * 10 + 10));
+        settle(&agent, &netns);
+        fs::rename(file(&agent), sibling(&agent, number)).unwrap();
+        rotate(&agent);
+    }
+    // As logrotate packs it.
+    let oldest = sibling(&agent, 3);
+    run(&netns, "gzip", &[oldest.to_str().unwrap()]);
+    agent.kill();
+    made.extend(open(&netns, 0..10));
+    again(&mut agent, 1);
+    settle(&agent, &netns);
+    wait_until("what was found open was looked for", PATIENCE, || {
+        agent.status()["records"]["waiting"] == 0
+    });
+
+    run(&netns, "gunzip", &[oldest.to_str().unwrap()]);
+    let files = [oldest, sibling(&agent, 2), sibling(&agent, 1), file(&agent)];
+    let records = files.map(|path| read(&path)).concat();
+    assert_once(&without_marks(records), &made);
+}
+
+/// The live file's name with a number behind it.
+fn sibling(agent: &Agent, number: u16) -> PathBuf {
+    file(agent).with_file_name(format!("anetcon.sessions.ndjson.{number}"))
+}
+
+#[test]
 fn a_torn_line_is_sealed() {
     let netns = Netns::new("rectorn");
     let mut agent = auditing(&[&netns], |_| {});

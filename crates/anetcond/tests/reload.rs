@@ -277,3 +277,19 @@ fn reload_under_traffic() -> bool {
         true
     }
 }
+
+/// The administrator's own words stay in files of their own.
+#[test]
+fn a_drop_in_is_put_over_the_file() {
+    let netns = Netns::new("reldrop");
+    let mut agent = auditing(&netns);
+    let folder = agent.folder().join("anetcon.toml.d");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("50-period.toml");
+    fs::write(&file, "period = 77\n").unwrap();
+    let told = reload(&mut agent, |_| ());
+    assert_eq!(told["changes"], json!(["period: 3600 -> 77"]));
+    let status = agent.status();
+    assert_eq!(status["period_seconds"], 77);
+    assert_eq!(status["configuration"]["drop_ins"], json!([file.display().to_string()]));
+}

@@ -9,7 +9,7 @@ use anetcon_core::netns::{NetnsName, ROOT};
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
@@ -17,11 +17,13 @@ use futures_util::stream;
 use serde::Deserialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::task::spawn_blocking;
 
 use super::access::Peer;
 use super::answer::Refused;
 use crate::agent::{Agent, ReloadError};
 use crate::clock;
+use crate::metrics::{Format, page};
 
 /// The largest body of a request, in bytes. None is needed.
 const BODY_SIZE: usize = 4096;
@@ -34,6 +36,7 @@ pub fn all(agent: Arc<Agent>) -> Router {
         .route(&format!("{}/{{name}}", paths::NAMESPACES), get(namespace))
         .route(paths::DIFF, get(diff))
         .route(paths::WATCH, get(watch))
+        .route(paths::METRICS, get(metrics))
         .route(paths::RELOAD, post(reload))
         .route(paths::ROTATE, post(rotate))
         .fallback(unknown_path)
@@ -104,6 +107,19 @@ async fn rotate(
     agent.rotate().await.map(Json).ok_or_else(Refused::unavailable)
 }
 
+/// No namespace is asked anything for it: a scrape costs the rule plane nothing.
+pub(super) async fn metrics(
+    State(agent): State<Arc<Agent>>,
+    headers: HeaderMap,
+) -> Result<Response, Refused> {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::for_client(&accept.collect::<Vec<_>>().join(","));
+    // The disk may be slow to answer how records go.
+    let page = spawn_blocking(move || page(&agent, format)).await;
+    let page = page.ok().and_then(Result::ok).ok_or_else(Refused::unavailable)?;
+    Ok(([(header::CONTENT_TYPE, format.content_type())], page).into_response())
+}
+
 async fn watch(State(agent): State<Arc<Agent>>) -> Response {
     let events = stream::unfold(agent.registry().subscribe(), |mut events| async {
         let line = next_line(&mut events).await?;
@@ -137,7 +153,7 @@ fn only_root(peer: Peer, otherwise: &str) -> Result<(), Refused> {
 
 async fn unknown_path() -> Refused {
     let help = Some(
-        "the paths are /v1/status, /v1/namespaces[/NAME], /v1/diff, /v1/watch, /v1/reload and /v1/rotate",
+        "the paths are /v1/status, /v1/namespaces[/NAME], /v1/diff, /v1/watch, /v1/reload, /v1/rotate and /metrics",
     );
     Refused::new(StatusCode::NOT_FOUND, "there is no such path", help)
 }

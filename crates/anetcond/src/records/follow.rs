@@ -1,20 +1,24 @@
 //! One namespace's connections on their way from the kernel to the log.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anetcon_api::NamespaceRecords;
 use anetcon_core::config::Config;
+use anetcon_core::ledger::{Cause, Channel};
 use anetcon_core::netns::NetnsName;
-use anetcon_core::session::{Action, Event, Limits};
-use anetcon_host::{Conntrack, Filter, NetnsConnections};
+use anetcon_core::session::{Action, Event, EventKind, Limits, status};
+use anetcon_host::{Conntrack, Dumped, Filter, NetnsConnections};
 use anetcon_records::session::Origin;
+use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::Records;
+use crate::ledger::{Of, missing};
 
 /// Events that are handed over at once. Then others get a turn.
 const BATCH: usize = 512;
@@ -85,6 +89,12 @@ pub(super) struct Follower {
     state: NamespaceRecords,
     /// Open connections must be looked for: at the start, after an overrun, and when more is wanted.
     look: bool,
+    /// When nothing waited in the kernel any more.
+    caught_up: Timestamp,
+    /// An overrun whose open connections were not looked for yet, and since when events may be missing.
+    overrun: Option<Timestamp>,
+    /// New connections: float, nat.
+    told: Option<Arc<[AtomicU64; 2]>>,
     _alive: mpsc::Sender<()>,
 }
 
@@ -94,9 +104,13 @@ impl Follower {
         origin: Arc<Origin>,
         records: Arc<Records>,
         alive: mpsc::Sender<()>,
+        inherited: bool,
     ) -> Self {
         let state = NamespaceRecords { following: true, ..NamespaceRecords::default() };
-        Self { name, origin, records, state, look: true, _alive: alive }
+        let ledger = records.registry.ledger();
+        let caught_up = if inherited { ledger.down_since() } else { Timestamp::now() };
+        let (overrun, told) = (None, records.registry.told(&name));
+        Self { name, origin, records, state, look: true, caught_up, overrun, told, _alive: alive }
     }
 
     pub(super) fn start(self, runtime: &Handle, conntrack: Conntrack, wanted: Wanted) -> Following {
@@ -114,6 +128,10 @@ impl Follower {
         if let Err(error) = outcome {
             let error = format!("{:#}", anyhow::Error::new(error));
             tracing::error!(netns = %self.name, error, "connections are not put on record");
+            let of = Of { name: &self.name, cookie: None };
+            let ledger = self.records.registry.ledger();
+            let from = self.caught_up;
+            ledger.begin(of, Cause::Unreachable, &[Channel::Records], from, &error);
             // Its numbers are among the past ones from now on.
             let failed = NamespaceRecords { error: Some(error), ..NamespaceRecords::default() };
             self.records.registry.set_records(&self.name, failed);
@@ -128,7 +146,15 @@ impl Follower {
         mut connections: NetnsConnections,
         wanted: &mut watch::Receiver<Wanted>,
     ) -> Result<(), anetcon_host::Error> {
-        let mut limits = wanted.borrow_and_update().limits.clone();
+        let mut limits = wanted.borrow().limits.clone();
+        if !self.begin(wanted).await {
+            return self.finish(&mut connections, &limits);
+        }
+        if wanted.has_changed().unwrap_or(false) {
+            let now = wanted.borrow_and_update().clone();
+            connections.refilter(&now.filter)?;
+            limits = now.limits;
+        }
         loop {
             if self.look {
                 self.look_around(&mut connections, &limits);
@@ -154,17 +180,32 @@ impl Follower {
         }
     }
 
+    /// Waits until what is read can be written. `false`: nobody wants it any more.
+    async fn begin(&self, wanted: &watch::Receiver<Wanted>) -> bool {
+        let mut wanted = wanted.clone();
+        let unwanted = async { while wanted.changed().await.is_ok() {} };
+        tokio::select! {
+            () = self.records.begun() => true,
+            () = unwanted => false,
+        }
+    }
+
     /// Everything that is open now. What is on record already is not written again.
     fn look_around(&mut self, connections: &mut NetnsConnections, limits: &Limits) {
-        let mut batch = Vec::new();
-        let dumped = connections.dump(&mut |event| sort(limits, event, &mut batch));
+        let (mut batch, mut dumped) = (Vec::new(), Dumped::default());
+        let begun = Timestamp::now();
+        let outcome = connections.dump(&mut |event| sort(limits, event, &mut batch), &mut dumped);
+        self.tell(&batch);
         self.records.push(&self.origin, batch);
-        match dumped {
-            Ok(dumped) => {
+        self.count_damage(dumped.lost, dumped.malformed);
+        match outcome {
+            Ok(()) => {
                 self.look = false;
-                self.state.overruns += u64::from(dumped.lost);
-                self.state.malformed += dumped.malformed;
                 self.state.error = None;
+                self.caught_up = begun;
+                if let Some(from) = self.overrun.take() {
+                    self.tell_overrun(from);
+                }
             }
             // Told once, in the status; it is tried again until it works.
             Err(error) => self.state.error = Some(format!("{:#}", anyhow::Error::new(error))),
@@ -182,10 +223,40 @@ impl Follower {
     }
 
     fn count(&mut self, drained: anetcon_host::Drained, batch: Vec<Recorded>) {
+        self.tell(&batch);
         self.records.push(&self.origin, batch);
         self.look |= drained.lost;
-        self.state.overruns += u64::from(drained.lost);
-        self.state.malformed += drained.malformed;
+        self.count_damage(drained.lost, drained.malformed);
+        if !drained.lost && !drained.more {
+            self.caught_up = Timestamp::now();
+        }
+    }
+
+    fn count_damage(&mut self, lost: bool, malformed: u64) {
+        self.state.overruns += u64::from(lost);
+        self.state.malformed += malformed;
+        if lost {
+            self.overrun.get_or_insert(self.caught_up);
+        }
+    }
+
+    /// Counts what the rules count, too: new connections that no other one announced.
+    fn tell(&self, batch: &[Recorded]) {
+        let Some([float, nat]) = self.told.as_deref() else { return };
+        for (event, action) in batch {
+            if event.kind == EventKind::New && event.flow.status & status::EXPECTED == 0 {
+                let kind = if *action == Action::Float { float } else { nat };
+                kind.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// What was both opened and closed in between is missing; what is still open was just found.
+    fn tell_overrun(&self, from: Timestamp) {
+        let of = Of { name: &self.name, cookie: None };
+        let facts = missing(&[Channel::Records]);
+        let ledger = self.records.registry.ledger();
+        ledger.gap(of, Cause::RecordOverrun, from, Timestamp::now(), facts);
     }
 
     /// Everything that waits in the kernel.
@@ -210,7 +281,10 @@ impl Follower {
         connections: &mut NetnsConnections,
         limits: &Limits,
     ) -> Result<(), anetcon_host::Error> {
-        self.catch_up(connections, limits)?;
+        // A dump reads all that waits, too. In a kept socket that can be a part of an earlier one, larger than any event.
+        if !self.look {
+            self.catch_up(connections, limits)?;
+        }
         if self.look {
             self.look_around(connections, limits);
         }

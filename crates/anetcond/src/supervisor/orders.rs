@@ -3,24 +3,29 @@
 use std::sync::Arc;
 
 use anetcon_core::config::Config;
+use anetcon_core::ledger::Cause;
 use anetcon_core::netns::NetnsName;
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Handle, PATIENCE, Supervisor};
-use crate::worker::{Command, Inspection, answer};
+use crate::ledger::{BOTH, Of};
+use crate::worker::{Command, Inspection, Leave, answer};
 
 /// An order, with the way back for its answer.
 #[derive(Debug)]
 pub enum Order {
     /// Dump every namespace, for fresh counters.
     Refresh(oneshot::Sender<()>),
+    /// Dump some namespaces, for fresh counters.
+    RefreshSome(Vec<NetnsName>, oneshot::Sender<()>),
     /// What the kernel holds of one namespace, or of all.
     Inspect(Option<NetnsName>, oneshot::Sender<Answers<Inspection>>),
     /// Put another configuration in force everywhere.
     Reconfigure(Arc<Config>, oneshot::Sender<anyhow::Result<Reconfigured>>),
-    /// Remove our tables everywhere and end.
-    Stop(oneshot::Sender<()>),
+    /// Let go of every namespace, and end.
+    Stop(Leave, oneshot::Sender<()>),
 }
 
 /// One answer for each worker that was asked; `None`: it did not come in time.
@@ -37,8 +42,8 @@ pub struct Reconfigured {
 
 impl Supervisor {
     /// Answers with fresh counters in the registry, without waiting here.
-    pub(super) fn refresh(&self, done: oneshot::Sender<()>) {
-        let asked = self.ask(|_| true, Command::Refresh);
+    pub(super) fn refresh(&self, chosen: impl Fn(&NetnsName) -> bool, done: oneshot::Sender<()>) {
+        let asked = self.ask(chosen, Command::Refresh);
         tokio::spawn(async move {
             asked.answers().await;
             answer(done, ());
@@ -67,7 +72,13 @@ impl Supervisor {
         }
         self.hashes.move_to(config.state.hash_file.clone());
         // Released under the old configuration: it names the table that is there.
-        let removed = self.release(|name| !config.selection.matches(name)).await;
+        let now = Timestamp::now();
+        let removed = self.release(Leave::Nothing, |name| !config.selection.matches(name)).await;
+        for name in &removed {
+            let of = Of { name, cookie: None };
+            let why = "the configuration leaves it out";
+            self.registry.ledger().begin(of, Cause::NotSelected, &BOTH, now, why);
+        }
         self.config = config;
         let configure =
             |done| Command::Configure(Arc::clone(&self.config), Arc::clone(&self.host), done);
@@ -78,10 +89,18 @@ impl Supervisor {
     }
 
     /// Removes our table from the chosen namespaces and ends their workers.
-    pub(super) async fn release(&mut self, chosen: impl Fn(&NetnsName) -> bool) -> Vec<NetnsName> {
-        let answers = self.ask(chosen, Command::Release).answers().await;
+    pub(super) async fn release(
+        &mut self,
+        leave: Leave,
+        chosen: impl Fn(&NetnsName) -> bool,
+    ) -> Vec<NetnsName> {
+        let release = |done| Command::Release(leave, done);
+        let answers = self.ask(chosen, release).answers().await;
         for (name, answer) in &answers {
             match answer {
+                Some(Ok(())) if leave == Leave::Everything => {
+                    tracing::info!(netns = %name, "rules stay for the next run");
+                }
                 Some(Ok(())) => tracing::info!(netns = %name, "rules removed, no longer audited"),
                 Some(Err(error)) => {
                     tracing::error!(netns = %name, error = %format_args!("{error:#}"), "cannot remove our rules");

@@ -2,10 +2,12 @@
 
 use anetcon_api::NamespaceRecords;
 use anetcon_core::config::Config;
-use anetcon_host::NetnsRules;
+use anetcon_core::netns::NetnsCookie;
+use anetcon_host::{Conntrack, NetnsRules};
 
 use super::Worker;
 use crate::records::{Following, Wanted};
+use crate::store::Use;
 
 impl Worker {
     /// Sees to it that the connections are put on record, if they are to be. Rules come first: the kernel tracks
@@ -21,15 +23,40 @@ impl Worker {
         }
         let wanted = Wanted::new(&self.config, &self.name);
         let buffer = self.config.records.buffer;
-        match self.host.open_conntrack(&self.name, wanted.filter.clone(), buffer).await {
+        let (socket, inherited) = match self.inherited(cookie, &wanted, buffer) {
+            Some(socket) => (Ok(socket), true),
+            None => {
+                let filter = wanted.filter.clone();
+                (self.host.open_conntrack(&self.name, filter, buffer).await, false)
+            }
+        };
+        match socket {
             // While our sockets keep the namespace alive its file's identity is not used again: under another one the
             // name means another namespace, whose own worker follows it.
             Ok(_) if self.host.file_id(&self.name) != self.file => {}
             Ok(conntrack) => {
-                let following = self.records.follow(&self.name, cookie, conntrack, wanted);
+                self.registry.store().keep(Use::Connections, cookie, &conntrack);
+                let following =
+                    self.records.follow(&self.name, cookie, (conntrack, inherited), wanted);
                 self.following = following.map(|following| (cookie, following));
+                self.followed(cookie, inherited);
             }
             Err(error) => self.not_followed(error),
+        }
+    }
+
+    /// The socket that the run before has left: events of the time without an agent wait in it.
+    fn inherited(&self, cookie: NetnsCookie, wanted: &Wanted, buffer: usize) -> Option<Conntrack> {
+        let store = self.registry.store();
+        let fd = store.take(Use::Connections, cookie)?;
+        match Conntrack::adopt(fd, &wanted.filter, buffer) {
+            Ok(conntrack) => Some(conntrack),
+            Err(error) => {
+                let error = format!("{:#}", anyhow::Error::new(error));
+                tracing::warn!(netns = %self.name, error, "the socket of the run before cannot be used");
+                store.forget(Use::Connections, cookie);
+                None
+            }
         }
     }
 
@@ -45,7 +72,8 @@ impl Worker {
     }
 
     async fn unfollow(&mut self) {
-        if let Some((_, following)) = self.following.take() {
+        if let Some((cookie, following)) = self.following.take() {
+            self.registry.store().forget(Use::Connections, cookie);
             following.end().await;
         }
         self.registry.set_records(&self.name, NamespaceRecords::default());
@@ -63,6 +91,7 @@ impl Worker {
             .registry
             .namespace(&self.name)
             .is_some_and(|known| known.records.error.as_ref() != Some(&error));
+        self.unrecorded(&error);
         if news {
             tracing::error!(netns = %self.name, error, "connections are not put on record");
         }

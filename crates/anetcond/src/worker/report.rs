@@ -7,7 +7,8 @@ use anetcon_core::drift::Drift;
 use anetcon_core::schedule;
 
 use super::Worker;
-use super::pending::Pending;
+use super::pending::{Cause, Pending};
+use crate::metrics::Resync;
 use crate::{clock, registry};
 
 /// How long a file may be there before its namespace is. iproute2 mounts within a millisecond.
@@ -17,6 +18,8 @@ impl Worker {
     /// A pass ended with the rules in force.
     pub(super) fn report(&mut self, pending: &Pending, pass: &anetcon_host::Pass) {
         let took = pass.acknowledged.saturating_duration_since(pending.since);
+        self.closed(pending, pass);
+        self.registry.looked(&self.name);
         if !pass.drift.is_empty() && pending.is_repair() {
             self.repaired(pending, &pass.drift, took);
         }
@@ -31,12 +34,14 @@ impl Worker {
     /// A pass failed: the namespace is tried again later, alone.
     pub(super) fn failed(&mut self, pending: Pending, error: &anyhow::Error) {
         self.verified = None;
+        self.registry.looked(&self.name);
         self.wait(schedule::Pass::Failed);
         if is_being_made_or_gone(error, &pending) {
             self.pending = Some(pending);
             return;
         }
         let error = format!("{error:#}");
+        self.opened_gap(&pending, &error);
         if self.registry.failed(&self.name, &error) {
             tracing::error!(netns = %self.name, error, "namespace is not audited");
             self.registry.publish(Some(&self.name), Happening::Failed { error });
@@ -48,6 +53,12 @@ impl Worker {
         let reasons: Vec<String> = drift.iter().map(ToString::to_string).collect();
         let authors = registry::authors(&pending.authors);
         let took_us = micros(took);
+        if let Some(gravest) = drift.first() {
+            self.registry.facts().repaired(gravest.kind(), took);
+        }
+        if pending.cause == Cause::Sweep {
+            self.registry.facts().resynced(Resync::Sweep);
+        }
         tracing::warn!(
             netns = %self.name,
             reasons = reasons.join(", "),

@@ -1,4 +1,5 @@
-//! A machine for one test: a real systemd as PID 1 over a copy of this machine's file system.
+//! A machine for one test: a real systemd as PID 1 over a copy of a file system, this machine's own or another.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::{
     fs::{self, File},
@@ -31,6 +32,8 @@ const JOURNAL_SETTINGS: &str = "[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=
 /// Ends a broken test. A boot takes less than a second on an idle machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+const LOG_ALL: &str = "/proc/sys/net/netfilter/nf_log_all_netns";
+
 /// Only one machine at a time: they share nf_log_all_netns.
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -39,22 +42,46 @@ pub struct Machine {
     unshare: Child,
     leader: Pid,
     cgroup: PathBuf,
+    /// nf_log_all_netns as it was: an agent that is killed with the machine does not put it back.
+    log_all: String,
     _stage: TempDir,
     _one: MutexGuard<'static, ()>,
 }
 
 impl Machine {
-    /// Boots with our unit installed and this configuration; nothing of ours is started.
+    /// Boots this machine's own system with our unit installed and this configuration; nothing of ours is started.
     pub fn boot(configuration: &str) -> Self {
+        Self::boot_over(Path::new("/"), configuration)
+    }
+
+    /// As [`boot`](Self::boot), the system in this folder.
+    pub fn boot_over(root: &Path, configuration: &str) -> Self {
+        Self::staged(root, |stage| fill(stage, root, configuration))
+    }
+
+    /// Boots the whole system in this folder as it is, with these files in its /root.
+    pub fn boot_whole(root: &Path, files: &[&Path]) -> Self {
+        Self::staged(root, |stage| {
+            let home = stage.join("files/root");
+            fs::create_dir_all(&home)?;
+            for file in files {
+                fs::copy(file, home.join(file.file_name().expect("a file")))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn staged(root: &Path, fill: impl FnOnce(&Path) -> std::io::Result<()>) -> Self {
         require_root();
         let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let log_all = fs::read_to_string(LOG_ALL).expect("this is the machine's own namespace");
         let stage = tempfile::tempdir().expect("a folder");
-        fill(stage.path(), configuration).expect("the stage is written");
+        fill(stage.path()).expect("the stage is written");
         let cgroup = cgroup2().join(unique("boot"));
         fs::create_dir(&cgroup).expect("a cgroup");
-        let unshare = start(stage.path(), &cgroup);
+        let unshare = start(stage.path(), root, &cgroup);
         let leader = wait_until("systemd starts", PATIENCE, || leader(&unshare));
-        let machine = Self { unshare, leader, cgroup, _stage: stage, _one: one };
+        let machine = Self { unshare, leader, cgroup, log_all, _stage: stage, _one: one };
         wait_until("systemd has booted", PATIENCE, || {
             let output = machine.command("systemctl").arg("is-system-running").output();
             output.is_ok_and(|output| output.stdout == b"running\n")
@@ -174,6 +201,8 @@ impl Drop for Machine {
         while remove_cgroups(&self.cgroup).is_err() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
+        // Only now, when no process is left: an agent that is still there would set it again.
+        let _ = fs::write(LOG_ALL, &self.log_all);
     }
 }
 
@@ -187,11 +216,12 @@ fn remove_cgroups(folder: &Path) -> std::io::Result<()> {
 }
 
 /// Writes what boot.sh takes: files to install and the units that exist.
-fn fill(stage: &Path, configuration: &str) -> std::io::Result<()> {
+fn fill(stage: &Path, root: &Path, configuration: &str) -> std::io::Result<()> {
     let (files, units) = (stage.join("files"), stage.join("units"));
     for folder in ["usr/sbin", "etc/anetcon", "etc/systemd/journald.conf.d"] {
         fs::create_dir_all(files.join(folder))?;
     }
+    add_user(root, &files)?;
     fs::create_dir(&units)?;
     let built = Path::new(ANETCOND).parent().expect("a built program has a folder");
     for program in ["anetcond", "anetconctl"] {
@@ -200,7 +230,7 @@ fn fill(stage: &Path, configuration: &str) -> std::io::Result<()> {
     fs::write(files.join("etc/anetcon/anetcon.toml"), configuration)?;
     fs::write(files.join("etc/systemd/journald.conf.d/boot.conf"), JOURNAL_SETTINGS)?;
     for unit in JOURNAL {
-        fs::copy(Path::new("/lib/systemd/system").join(unit), units.join(unit))?;
+        fs::copy(root.join("lib/systemd/system").join(unit), units.join(unit))?;
     }
     for target in TARGETS {
         let text = format!("[Unit]\nDescription={target}\nDefaultDependencies=no\n");
@@ -210,7 +240,22 @@ fn fill(stage: &Path, configuration: &str) -> std::io::Result<()> {
     fs::copy(UNIT, units.join("anetcon.service")).map(|_| ())
 }
 
-fn start(stage: &Path, cgroup: &Path) -> Child {
+/// The agent's user, as the package makes it, whose log folder it is.
+fn add_user(root: &Path, files: &Path) -> std::io::Result<()> {
+    const ID: u32 = 64_321;
+    for (name, line) in [
+        ("etc/passwd", format!("anetcon:x:{ID}:{ID}::/var/lib/anetcon:/usr/sbin/nologin\n")),
+        ("etc/group", format!("anetcon:x:{ID}:\n")),
+    ] {
+        let known = fs::read_to_string(root.join(name))?;
+        fs::write(files.join(name), known + &line)?;
+    }
+    let logs = files.join("var/log/anetcon");
+    fs::create_dir_all(&logs)?;
+    std::os::unix::fs::chown(&logs, Some(ID), None)
+}
+
+fn start(stage: &Path, root: &Path, cgroup: &Path) -> Child {
     // The shell moves itself, so that the new cgroup namespace begins at the new cgroup.
     let script = r#"echo $$ >"$1/cgroup.procs" && shift && exec unshare "$@""#;
     let output = File::create(stage.join("boot.log")).expect("a file");
@@ -220,6 +265,7 @@ fn start(stage: &Path, cgroup: &Path) -> Child {
         .args(["--pid", "--mount", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"])
         .args(["--propagation", "private", &format!("{HERE}/boot.sh")])
         .arg(stage)
+        .arg(root)
         .stdin(Stdio::null())
         .stdout(output.try_clone().expect("a file"))
         .stderr(output)

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "systemd is what this is tested with")]
 
 mod machine;
+mod store;
 
 use std::fs;
 
@@ -18,6 +19,8 @@ const SESSIONS: &str = "/var/log/anetcon/anetcon.sessions.ndjson";
 const CONFIGURATION: &str = "\
 namespaces = ['^at-boot-']
 debug = true
+[rules]
+protect = 'off'
 [log]
 writer = 'agent'
 ";
@@ -67,6 +70,38 @@ fn counted(machine: &Machine, netns: &str) -> u64 {
     rest.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
+/// Adds lines to our unit, before it is started.
+fn drop_in(machine: &Machine, lines: &str) {
+    let folder = machine.path("/run/units/anetcon.service.d");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::write(folder.join("test.conf"), format!("[Service]\n{lines}\n")).expect("written");
+    machine.run(&["systemctl", "daemon-reload"]);
+}
+
+#[test]
+fn repairs_come_before_all_ordinary_work() {
+    let machine = Machine::boot(CONFIGURATION);
+    assert_eq!(machine.property("LimitRTPRIO"), "1");
+    // Where tests run, a service manager may not raise a limit (CAP_SYS_RESOURCE): the other way to the same right stands in.
+    drop_in(&machine, "CapabilityBoundingSet=CAP_SYS_NICE\nAmbientCapabilities=CAP_SYS_NICE");
+    machine.service("start");
+    let threads = threads(machine.main_pid().as_raw().unsigned_abs());
+    let first = threads.into_iter().filter(|thread| thread.policy == 1);
+    let first: Vec<_> = first.map(|thread| thread.name).collect();
+    assert!(!first.is_empty() && first.iter().all(|name| name == "anetcon-rules"), "{first:?}");
+}
+
+/// Nobody could say then that no line is missing.
+#[test]
+fn a_kernel_log_that_cannot_be_read_is_told() {
+    let machine = Machine::boot("namespaces = ['^at-boot-']\n");
+    drop_in(&machine, "ExecStartPre=");
+    machine.service("start");
+    let status = machine.command("anetconctl").arg("status").output().expect("nsenter runs");
+    assert_eq!(status.status.code(), Some(1));
+    assert!(said(&status).contains("lines are not counted: cannot open /dev/kmsg"));
+}
+
 #[test]
 fn started_means_that_rules_are_in_force() {
     let machine = Machine::boot(CONFIGURATION);
@@ -83,6 +118,12 @@ fn started_means_that_rules_are_in_force() {
     wait_until("a flushed ruleset is repaired", PATIENCE, || {
         our_table(&machine, "at-boot-early").is_some_and(|table| table.contains("[ANETCON][D]"))
     });
+    // The number of the thread is that of another PID namespace here, so /proc cannot know more of it.
+    wait_until("the ledger names the culprit", PATIENCE, || {
+        machine
+            .read("/var/lib/anetcon/ledger.ndjson")
+            .contains("\"culprits\":[{\"process\":\"nft\"")
+    });
 
     machine.connect("at-boot-late");
     wait_until("the connection's line is in the file", PATIENCE, || {
@@ -92,12 +133,7 @@ fn started_means_that_rules_are_in_force() {
         machine.read(SESSIONS).contains("\"namespace\":\"at-boot-late\"")
     });
     let readable = ["stat", "--format=%a %U:%G", NAT_LOG, SESSIONS, "/run/anetcon/anetcon.sock"];
-    assert_eq!(machine.run(&readable), "640 root:adm\n640 root:adm\n660 root:adm\n");
-    let first = threads(machine.main_pid().as_raw().unsigned_abs())
-        .into_iter()
-        .filter(|thread| thread.policy == 1);
-    let first: Vec<_> = first.map(|thread| thread.name).collect();
-    assert!(!first.is_empty() && first.iter().all(|name| name == "anetcon-rules"), "{first:?}");
+    assert_eq!(machine.run(&readable), "640 anetcon:adm\n640 anetcon:adm\n660 anetcon:adm\n");
     // The CLI reaches the agent where both expect the socket.
     machine.run(&["anetconctl", "status"]);
 }
