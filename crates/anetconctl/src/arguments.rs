@@ -41,7 +41,7 @@ pub struct Common {
     /// When to use colour; auto: on a terminal, unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
     pub color: Color,
-    /// Wait this long for the agent [default: 5, for diff and reload 30]
+    /// Wait this long for the agent [default: 5, for diff and reload 30], or for a database [default: 60]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
 }

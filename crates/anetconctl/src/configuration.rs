@@ -1,64 +1,71 @@
-//! Reading the configuration file; checking it is the core's work.
+//! Reading the configuration; checking it is the core's work.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use anetcon_core::config::{self, Config, ConfigErrors};
+use anetcon_config::{Files, Unreadable};
+use anetcon_core::config::{Config, ConfigErrors, Sources};
 use anyhow::anyhow;
 
 use crate::exit::{Exit, Failure};
 
-/// Where the configuration is when nobody says otherwise.
-pub const USUAL: &str = "/etc/anetcon/anetcon.toml";
-
-/// A file's text.
+/// One file as it is, whatever is in it.
 #[derive(Debug)]
 pub struct Source {
-    /// Its file; `None`: there is none in the usual place.
-    pub file: Option<PathBuf>,
-    /// Its text; empty if there is none.
-    pub text: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// What is in it.
+    pub bytes: Vec<u8>,
 }
 
-/// Read and check the named file, or the one in the usual place if there is one.
+impl Source {
+    /// Its text, into which errors point.
+    pub fn sources(&self) -> Sources {
+        Sources::one(self.file.display().to_string(), &self.bytes)
+    }
+
+    /// The diagnostics of a bad file.
+    pub fn render(&self, errors: &ConfigErrors, color: bool) -> String {
+        errors.render_all(&self.sources(), color)
+    }
+}
+
+/// Read and check the named file with its drop-ins, or those in the usual places.
 ///
 /// # Errors
 /// [`Exit::BadConfiguration`] with the diagnostics, or as [`read`].
 pub fn load(named: Option<&Path>, color: bool) -> Result<Config, Failure> {
-    let source = read(named)?;
-    match config::parse(&source.text) {
-        Ok(config) => Ok(config),
-        Err(errors) => {
-            let text = render(&source, &errors, color);
-            Err(Failure::new(Exit::BadConfiguration, anyhow!("the configuration is bad\n{text}")))
-        }
-    }
+    let files = read(named)?;
+    files.parse().map_err(|errors| bad(&files.render(&errors, color)))
 }
 
-/// Read the named file, or the one in the usual place if there is one.
+/// What is told of a bad configuration.
+pub fn bad(text: &str) -> Failure {
+    Failure::new(Exit::BadConfiguration, anyhow!("the configuration is bad\n{text}"))
+}
+
+/// Read the named file with its drop-ins, or those in the usual places.
 ///
 /// # Errors
 /// A file that is named must be there ([`Exit::BadConfiguration`]); one that is there must be
 /// readable ([`Exit::CannotTell`]).
-pub fn read(named: Option<&Path>) -> Result<Source, Failure> {
-    let path = named.unwrap_or(Path::new(USUAL));
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Source { file: Some(path.to_owned()), text }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && named.is_none() => {
-            Ok(Source { file: None, text: String::new() })
-        }
-        Err(error) => {
-            let exit = match error.kind() {
-                io::ErrorKind::PermissionDenied => Exit::CannotTell,
-                _ => Exit::BadConfiguration,
-            };
-            Err(Failure::new(exit, error).context(format!("cannot read {}", path.display())))
-        }
-    }
+pub fn read(named: Option<&Path>) -> Result<Files, Failure> {
+    Files::read(named).map_err(|Unreadable { path, error }| unreadable(&path, error))
 }
 
-/// The diagnostics of a bad file.
-pub fn render(source: &Source, errors: &ConfigErrors, color: bool) -> String {
-    let name = source.file.as_deref().unwrap_or(Path::new(USUAL)).display().to_string();
-    errors.render(&name, &source.text, color)
+/// Read one file alone.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_one(path: &Path) -> Result<Source, Failure> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, error))?;
+    Ok(Source { file: path.to_owned(), bytes })
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Failure {
+    let exit = match error.kind() {
+        io::ErrorKind::PermissionDenied => Exit::CannotTell,
+        _ => Exit::BadConfiguration,
+    };
+    Failure::new(exit, error).context(format!("cannot read {}", path.display()))
 }

@@ -1,9 +1,10 @@
 //! What every command works with: the common arguments, made ready to use.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anetcon_api::Client;
-use anetcon_core::config::{self, Config};
+use anetcon_core::config::Config;
 
 use crate::arguments::Common;
 use crate::configuration;
@@ -28,6 +29,11 @@ impl Context {
     /// Whether JSON was asked for.
     pub fn json(&self) -> bool {
         self.common.json
+    }
+
+    /// How long to wait for an answer, if the user says so.
+    pub fn patience(&self) -> Option<Duration> {
+        self.common.timeout
     }
 
     /// The file named by `--config`.
@@ -78,13 +84,13 @@ impl Context {
             return Ok(socket.clone());
         }
         let usual = Config::default().control.socket;
-        let source = match configuration::read(self.named_configuration()) {
-            Ok(source) => source,
+        let files = match configuration::read(self.named_configuration()) {
+            Ok(files) => files,
             // The file in the usual place may be for root's eyes only, the socket is not.
             Err(_) if self.common.config.is_none() => return Ok(usual),
             Err(failure) => return Err(failure),
         };
-        if let Ok(config) = config::parse(&source.text) {
+        if let Ok(config) = files.parse() {
             return Ok(config.control.socket);
         }
         // A bad file is when an agent that still runs on the good one is asked most.

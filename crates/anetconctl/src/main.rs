@@ -6,13 +6,19 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod clickhouse;
 mod commands;
+mod complete;
 mod configuration;
 mod context;
+mod doctor;
 mod exit;
 mod machine;
 mod output;
+mod takeover;
+mod times;
 mod view;
+mod whole_file;
 
 use std::process::ExitCode;
 
@@ -22,6 +28,7 @@ use crate::arguments::Arguments;
 use crate::context::Context;
 
 fn main() -> ExitCode {
+    complete::answer();
     let Arguments { common, command } = Arguments::parse();
     let context = Context::new(common);
     match command.run(&context) {

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use anetcon_core::config::{self, Config, ConfigErrors};
+use anetcon_config::Files;
+use anetcon_core::config::{Config, ConfigErrors};
 use anetcon_core::netns::NetnsName;
 use anetcon_core::prefix::Kind;
 use clap::Args;
 
-use crate::configuration::{self, Source};
+use crate::configuration;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::machine;
@@ -35,19 +36,19 @@ pub struct Arguments {
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let named = arguments.file.as_deref().or(context.named_configuration());
-    let source = configuration::read(named)?;
-    match config::parse(&source.text) {
-        Ok(config) => good(context, &source, &config),
-        Err(errors) => bad(context, &source, &errors),
+    let files = configuration::read(named)?;
+    match files.parse() {
+        Ok(config) => good(context, &files, &config),
+        Err(errors) => bad(context, &files, &errors),
     }
 }
 
-fn good(context: &Context, source: &Source, config: &Config) -> Result<Exit, Failure> {
+fn good(context: &Context, files: &Files, config: &Config) -> Result<Exit, Failure> {
     let existing = existing(context, config);
     let selected: Vec<&NetnsName> =
         existing.iter().filter(|netns| config.selection.matches(netns)).collect();
     let refused = selected.iter().filter_map(|netns| refused(config, netns)).collect();
-    let good = Good::new(source.file.as_deref(), existing.len(), &selected, refused);
+    let good = Good::new(files, existing.len(), &selected, refused);
     let _ = if context.json() {
         context.output.json(&good)?
     } else {
@@ -76,13 +77,13 @@ fn refused(config: &Config, netns: &NetnsName) -> Option<Refused> {
     Some(Refused { namespace: netns.to_string(), error: error.to_string() })
 }
 
-fn bad(context: &Context, source: &Source, errors: &ConfigErrors) -> Result<Exit, Failure> {
+fn bad(context: &Context, files: &Files, errors: &ConfigErrors) -> Result<Exit, Failure> {
     if context.json() {
-        let bad = Bad::new(source.file.as_deref(), &source.text, errors);
+        let bad = Bad::new(files.sources(), errors);
         let _ = context.output.json(&bad)?;
     } else {
         let color = context.output.colored_stderr();
-        context.output.note(&configuration::render(source, errors, color));
+        context.output.note(&files.render(errors, color));
     }
     Ok(Exit::BadConfiguration)
 }

@@ -1,8 +1,9 @@
 //! `completion`: scripts that complete this command line in a shell.
 
-use clap::{Args, CommandFactory};
-use clap_complete::Shell;
+use clap::{Args, ValueEnum};
+use clap_complete::env::{Bash, Elvish, EnvCompleter, Fish, Zsh};
 
+use crate::complete::VARIABLE;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
@@ -14,7 +15,10 @@ Exit codes:
   0   printed
   2   wrong usage";
 
-/// Print a completion script
+/// What the shell completes, and calls to do so.
+const NAME: &str = "anetconctl";
+
+/// Print a completion script, which also completes names of namespaces
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct Arguments {
@@ -22,10 +26,25 @@ pub struct Arguments {
     shell: Shell,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Zsh,
+}
+
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    let mut command = crate::arguments::Arguments::command();
-    clap_complete::generate(arguments.shell, &mut command, "anetconctl", &mut script);
+    let shell: &dyn EnvCompleter = match arguments.shell {
+        Shell::Bash => &Bash,
+        Shell::Elvish => &Elvish,
+        Shell::Fish => &Fish,
+        Shell::Zsh => &Zsh,
+    };
+    shell
+        .write_registration(VARIABLE, NAME, NAME, NAME, &mut script)
+        .map_err(|error| Failure::new(Exit::CannotTell, error))?;
     let _ = context.output.print(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Fine)
 }

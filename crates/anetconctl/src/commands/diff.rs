@@ -2,13 +2,17 @@
 
 use anetcon_api::{Diff, Error, NamespaceDiff, Schema};
 use anetcon_core::config::Config;
+use anetcon_core::expr::kernel;
 use anetcon_core::netns::NetnsName;
+use anetcon_core::observed::Observed;
 use anetcon_core::plan::{Plan, plan};
+use anetcon_core::table::Table;
 use anetcon_core::{desired, render};
 use anetcon_host::Host;
 use anyhow::anyhow;
 use clap::Args;
 
+use crate::complete;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::machine;
@@ -33,7 +37,7 @@ Exit codes:
 #[command(after_help = HELP)]
 pub struct Arguments {
     /// One namespace [default: every selected one]
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", add = complete::namespaces())]
     namespace: Option<String>,
 }
 
@@ -111,6 +115,7 @@ fn compare(host: &Host, config: &Config, name: &NetnsName) -> Option<NamespaceDi
         Err(error) if machine::is_no_namespace(&error) => return None,
         Err(error) => return Some(unknown(name, &error.into())),
     };
+    let (wanted, observed) = unprotected(wanted, observed);
     let in_force = plan(wanted.as_ref(), &observed) == Plan::Nothing;
     let text = match in_force {
         true => String::new(),
@@ -126,6 +131,16 @@ fn unknown(name: &NetnsName, error: &anyhow::Error) -> NamespaceDiff {
         text: String::new(),
         error: Some(format!("{error:#}")),
     }
+}
+
+/// Whether and by whom the table is protected is known to the agent alone: here it does not count.
+fn unprotected(mut wanted: Option<Table>, mut observed: Observed) -> (Option<Table>, Observed) {
+    let protecting = kernel::TABLE_OWNER | kernel::TABLE_PERSIST;
+    for table in wanted.iter_mut().chain(&mut observed.table) {
+        table.flags &= !protecting;
+        table.foreign_owner = None;
+    }
+    (wanted, observed)
 }
 
 #[cfg(test)]

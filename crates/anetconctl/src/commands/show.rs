@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::complete;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
 use crate::view;
@@ -33,7 +34,7 @@ Exit codes:
 #[command(after_help = HELP)]
 pub struct Arguments {
     /// Its name, or an IP address that it holds
-    #[arg(value_name = "NAME|ADDRESS")]
+    #[arg(value_name = "NAME|ADDRESS", add = complete::namespaces())]
     wanted: String,
 }
 

@@ -1,16 +1,20 @@
-//! `who`: which instance had this address and port, then. Reads the files itself; the agent need not run.
+//! `who`: which instance had this address and port, then. Reads the files itself, or asks the database of a fleet; the agent
+//! need not run.
 
 use std::path::PathBuf;
 
-use anetcon_records::search::{
-    Asked, Found, Moment, Query, Refused, Sources, Span, length, namespace, search, transport,
-};
+use anetcon_records::ledger;
+use anetcon_records::search::{Asked, Found, Query, Sources, length, namespace, search, transport};
 use anyhow::anyhow;
 use clap::Args;
 use jiff::ZonedDateTime;
 
+use super::gaps::{self, state_folder};
+use crate::clickhouse::{self, Database, Server};
+use crate::complete;
 use crate::context::Context;
 use crate::exit::{Exit, Failure};
+use crate::times::{Times, Wrong, failure};
 use crate::view;
 
 const HELP: &str = "\
@@ -22,12 +26,13 @@ Examples:
   anetconctl who 203.0.113.7:41022 --at 2026-11-23T14:03:10Z
   anetconctl who '[2001:db8::7]:41022' --from -2h --peer 198.51.100.9:443
   anetconctl who 203.0.113.7 --dir /evidence/net1 --json | jq -c '[.anetcon.namespace, .source]'
+  anetconctl who 203.0.113.7:41022 --at -1h --clickhouse http://clickhouse.example:8123
 
 Exit codes:
   0   found
   1   nothing found
   2   wrong usage
-  4   no file could be read
+  4   no file could be read, or the database did not answer
   78  the configuration is bad";
 
 /// Tell which instance had an outside address and port at a time
@@ -37,15 +42,8 @@ pub struct Arguments {
     /// The address, and the port if it is known; IPv6 with a port in brackets
     #[arg(value_name = "ADDR[:PORT]")]
     asked: String,
-    /// When it was seen
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to"])]
-    at: Option<String>,
-    /// Only connections from this time on
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    from: Option<String>,
-    /// Only connections up to this time
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    to: Option<String>,
+    #[command(flatten)]
+    times: Times,
     /// How far from --at a connection may be [default: 5m]
     #[arg(long, value_name = "LENGTH", requires = "at")]
     window: Option<String>,
@@ -56,11 +54,13 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDR[:PORT]")]
     peer: Option<String>,
     /// Only in namespaces whose name matches
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", add = complete::namespaces())]
     namespace: Option<String>,
     /// The folder of the files [default: where the configuration puts them]
     #[arg(long, value_name = "FOLDER")]
     dir: Option<PathBuf>,
+    #[command(flatten)]
+    database: Database,
     /// Show this many of the best [default: 20, with --json 10000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: Option<u32>,
@@ -68,29 +68,73 @@ pub struct Arguments {
 
 pub fn run(context: &Context, arguments: &Arguments) -> Result<Exit, Failure> {
     let now = ZonedDateTime::now();
-    let question = question(arguments, &now).map_err(|(option, refused)| {
-        let text = view::refused(option, &refused);
-        let failure = Failure::new(Exit::Usage, anyhow!(text));
-        match refused.help {
-            Some(help) => failure.help(help),
-            None => failure,
-        }
-    })?;
-    let sources = sources(context, arguments)?;
+    let question = question(arguments, &now).map_err(failure)?;
     let limit = arguments.limit.unwrap_or(if context.json() { 10_000 } else { 20 });
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let found = search(&question.query, &sources, limit)
-        .map_err(|error| Failure::new(Exit::CannotTell, error).context("cannot look for files"))?;
     for local in &question.local {
         context.output.note(&format!("anetconctl: {local}"));
     }
+    if let Some(server) = arguments.database.server()? {
+        return fleet(context, &server, &question, limit);
+    }
+    let sources = sources(context, arguments)?;
+    let found = search(&question.query, &sources, limit)
+        .map_err(|error| Failure::new(Exit::CannotTell, error).context("cannot look for files"))?;
     context.output.warnings(&view::damage(&found));
-    answer(context, &question, &found)
+    let exit = answer(context, &question, &found, view::nothing)?;
+    judge(context, arguments, &question)?;
+    Ok(exit)
 }
 
-fn answer(context: &Context, question: &Question, found: &Found) -> Result<Exit, Failure> {
+/// Asks the database instead of files.
+fn fleet(
+    context: &Context,
+    server: &Server,
+    question: &Question,
+    limit: usize,
+) -> Result<Exit, Failure> {
+    let query = &question.query;
+    let found = context.ask(clickhouse::search(server, query, limit, context.patience()))?;
+    context.output.warnings(&view::damage(&found));
+    let name = server.to_string();
+    let nothing = |query: &Query, found: &Found| view::fleet_nothing(query, found, &name);
+    let exit = answer(context, question, &found, nothing)?;
+    tell(context, &view::fleet_verdict(query.span, &found))?;
+    Ok(exit)
+}
+
+/// Ends with whether the log is complete for the span that was searched. A ledger that cannot be read says that, too.
+fn judge(context: &Context, arguments: &Arguments, question: &Question) -> Result<(), Failure> {
+    let folder = state_folder(context, arguments.dir.as_deref())?;
+    let pattern = question.query.namespace.as_ref();
+    let span = gaps::until_now(question.query.span);
+    let line = match ledger::read(&folder, span) {
+        Ok(read) => view::verdict(&gaps::verdict(span, pattern, read), span),
+        Err(error) => {
+            format!("Whether that is complete cannot be told: {}: {error}", folder.display())
+        }
+    };
+    tell(context, &line)
+}
+
+/// Prints a line after the answer; beside it where that is JSON.
+fn tell(context: &Context, line: &str) -> Result<(), Failure> {
+    if context.json() {
+        context.output.note(line);
+    } else {
+        let _ = context.output.print(&format!("{line}\n"))?;
+    }
+    Ok(())
+}
+
+fn answer(
+    context: &Context,
+    question: &Question,
+    found: &Found,
+    nothing: impl Fn(&Query, &Found) -> String,
+) -> Result<Exit, Failure> {
     if found.hits.is_empty() {
-        let text = view::nothing(&question.query, found);
+        let text = nothing(&question.query, found);
         if context.json() {
             context.output.note(text.trim_end());
         } else {
@@ -121,30 +165,10 @@ struct Question {
     local: Vec<String>,
 }
 
-type Wrong = (&'static str, Refused);
-
 fn question(given: &Arguments, now: &ZonedDateTime) -> Result<Question, Wrong> {
-    let mut local = Vec::new();
-    let mut time = |option: &'static str, text: &Option<String>| match text {
-        None => Ok(None),
-        Some(text) => {
-            let moment = Moment::parse(text, now).map_err(|refused| (option, refused))?;
-            local.extend(moment.local.then(|| view::local_time(option, moment.time, now)));
-            Ok(Some(moment.time))
-        }
-    };
-    let (at, from, to) =
-        (time("--at", &given.at)?, time("--from", &given.from)?, time("--to", &given.to)?);
     let window = given.window.as_deref().unwrap_or("5m");
     let window = length(window).map_err(|refused| ("--window", refused))?;
-    let span = match at {
-        Some(at) => Span::around(at, window),
-        None => Span { from, to, at: None },
-    };
-    if from.zip(to).is_some_and(|(from, to)| from > to) {
-        let text = given.to.as_deref().unwrap_or_default();
-        return Err(("--to", Refused::whole(text, "this is before --from")));
-    }
+    let (span, local) = given.times.span(window, now)?;
     let option = |name: &'static str| move |refused| (name, refused);
     let query = Query {
         asked: Asked::parse(&given.asked).map_err(option("ADDR[:PORT]"))?,

@@ -3,12 +3,16 @@
 use std::path::Path;
 
 use anetcon_api::Schema;
-use anetcon_core::config::{Config, ConfigErrors, Diagnostic, NetworksScope, Protocol, Writer};
+use anetcon_config::Files;
+use anetcon_core::config::{
+    Config, ConfigErrors, Diagnostic, NetworksScope, Protocol, Sources, Writer,
+};
 use anetcon_core::netns::NetnsName;
 use serde::Serialize;
 
 use super::clean::word;
 use super::columns::{Cell, aligned};
+use super::config::with_drop_ins;
 use super::style::{BAD, BOLD, GOOD, paint};
 
 /// As many namespaces as are listed; `--json` lists all.
@@ -20,6 +24,8 @@ pub struct Good {
     schema: Schema,
     ok: bool,
     file: Option<String>,
+    /// What is put over it, the weakest first.
+    drop_ins: Vec<String>,
     /// How many namespaces there are, the root one included.
     existing: usize,
     /// Those of them that are selected.
@@ -40,7 +46,7 @@ pub struct Refused {
 impl Good {
     /// The document; `ok` if nothing is refused.
     pub fn new(
-        file: Option<&Path>,
+        files: &Files,
         existing: usize,
         selected: &[&NetnsName],
         refused: Vec<Refused>,
@@ -49,7 +55,8 @@ impl Good {
         Self {
             schema: Schema,
             ok: refused.is_empty(),
-            file: name(file),
+            file: files.main().map(name),
+            drop_ins: files.drop_ins().iter().map(|file| name(file)).collect(),
             existing,
             selected,
             refused,
@@ -62,7 +69,6 @@ impl Good {
 pub struct Bad {
     schema: Schema,
     ok: bool,
-    file: Option<String>,
     errors: Vec<Mistake>,
 }
 
@@ -70,6 +76,8 @@ pub struct Bad {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 struct Mistake {
     message: String,
+    /// The file; `None` if it is not about a place in one.
+    file: Option<String>,
     /// Counted from 1, the column in characters; `None` if it is not about a place in the file.
     line: Option<usize>,
     column: Option<usize>,
@@ -78,21 +86,23 @@ struct Mistake {
 
 impl Bad {
     /// The document.
-    pub fn new(file: Option<&Path>, text: &str, errors: &ConfigErrors) -> Self {
-        let errors = errors.diagnostics.iter().map(|error| mistake(text, error)).collect();
-        Self { schema: Schema, ok: false, file: name(file), errors }
+    pub fn new(sources: &Sources, errors: &ConfigErrors) -> Self {
+        let errors = errors.diagnostics.iter().map(|error| mistake(sources, error)).collect();
+        Self { schema: Schema, ok: false, errors }
     }
 }
 
-fn name(file: Option<&Path>) -> Option<String> {
-    file.map(|file| file.display().to_string())
+fn name(file: &Path) -> String {
+    file.display().to_string()
 }
 
-fn mistake(text: &str, diagnostic: &Diagnostic) -> Mistake {
-    let before = diagnostic.span.as_ref().and_then(|span| text.get(..span.start));
+fn mistake(sources: &Sources, diagnostic: &Diagnostic) -> Mistake {
+    let place = diagnostic.span.as_ref().and_then(|span| sources.place(span));
+    let before = place.as_ref().and_then(|(source, span)| source.text.get(..span.start));
     let column = |before: &str| before.chars().rev().take_while(|&c| c != '\n').count() + 1;
     Mistake {
         message: diagnostic.message.clone(),
+        file: place.as_ref().map(|(source, _)| source.name.clone()),
         line: before.map(|before| before.matches('\n').count() + 1),
         column: before.map(column),
         help: diagnostic.help.clone(),
@@ -103,7 +113,8 @@ fn mistake(text: &str, diagnostic: &Diagnostic) -> Mistake {
 pub fn good(good: &Good, config: &Config) -> String {
     let file = good.file.as_deref().map_or("There is no file; the defaults".to_owned(), word);
     let verb = if good.file.is_some() { "is" } else { "are" };
-    let headline = paint(GOOD, format_args!("{file} {verb} good"));
+    let over = with_drop_ins(good.drop_ins.len());
+    let headline = paint(GOOD, format_args!("{file}{over} {verb} good"));
     format!("{headline}\n{}{}{}", facts(config), selected(good), refused(&good.refused))
 }
 
@@ -180,7 +191,8 @@ mod tests {
         let at = |needle: &str| {
             let start = text.find(needle).unwrap();
             let span = Some(start..start + 1);
-            let found = mistake(text, &Diagnostic { message: String::new(), span, help: None });
+            let diagnostic = Diagnostic { message: String::new(), span, help: None };
+            let found = mistake(&Sources::one("f", text.as_bytes()), &diagnostic);
             (found.line, found.column)
         };
         assert_eq!(at("a"), (Some(1), Some(1)));
@@ -195,10 +207,16 @@ mod tests {
             .collect();
         let selected: Vec<&NetnsName> = names.iter().collect();
         let refused = vec![Refused { namespace: "qrouter-2".into(), error: "too long".into() }];
-        let file = Some("/etc/anetcon/anetcon.toml".as_ref());
-        let good = Good::new(file, 25, &selected, refused);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("anetcon.toml");
+        std::fs::write(&file, "").unwrap();
+        let files = Files::read(Some(&file)).unwrap();
+        let good = Good {
+            file: Some("/etc/anetcon/anetcon.toml".into()),
+            ..Good::new(&files, 25, &selected, refused)
+        };
         insta::assert_snapshot!("check", plain(&good));
-        let good = Good::new(None, 1, &[], vec![]);
+        let good = Good { file: None, ..Good::new(&files, 1, &[], vec![]) };
         insta::assert_snapshot!("check_empty", plain(&good));
     }
 
@@ -216,7 +234,7 @@ mod tests {
             error("of the command line", None, None),
         ];
         let errors = ConfigErrors { diagnostics };
-        let bad = Bad::new(Some("bad.toml".as_ref()), text, &errors);
+        let bad = Bad::new(&Sources::one("bad.toml", text.as_bytes()), &errors);
         insta::assert_snapshot!("check_bad_json", serde_json::to_string_pretty(&bad).unwrap());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use anetcon_api::{Link, Namespace, NamespaceDetail, RuleCounter};
+use anetcon_api::{Connections, Link, Namespace, NamespaceDetail, RuleCounter};
 use jiff::Timestamp;
 
 use super::clean::{lines as clean_lines, word};
@@ -62,12 +62,24 @@ fn facts(detail: &NamespaceDetail) -> String {
             "Connections",
             format!("{} float, {} nat", netns.connections.float, netns.connections.nat),
         ),
+        ("Lines", told(netns.balance.lines, netns.balance.unaccounted_lines)),
+        ("Records", told(netns.balance.records, netns.balance.unaccounted_records)),
         ("Repairs", format!("{}{}", netns.repairs, last.unwrap_or_default())),
+        ("Protection", super::status::protection(netns.protection).to_owned()),
         ("Networks", or(&detail.networks, "all")),
         ("Log prefixes", or(&prefixes, "none")),
     ];
     let rows = rows.map(|(name, fact)| vec![Cell::new(name).style(BOLD), Cell::new(fact)]);
     aligned("  ", &rows)
+}
+
+/// What was told of the connections that were counted.
+fn told(told: Connections, unaccounted: u64) -> String {
+    let mut text = format!("{} float, {} nat since the start", told.float, told.nat);
+    if unaccounted > 0 {
+        text.push_str(&format!(", {}", paint(BAD, format_args!("{unaccounted} missing"))));
+    }
+    text
 }
 
 fn links(links: &[Link], searched: Option<IpAddr>) -> String {

@@ -1,13 +1,14 @@
 //! The status screen: what is wrong first, then everything else in a few lines.
 
 use anetcon_api::{
-    ConfigurationStatus, FailedNamespace, LogStatus, LogWriter, NfLogAllNetns, Protection, Repairs,
-    Status,
+    ConfigurationStatus, FailedNamespace, LedgerStatus, LogStatus, LogWriter, NfLogAllNetns,
+    Protection, Repairs, Status, Unaccounted,
 };
 use jiff::Timestamp;
 
 use super::clean::{lines as clean_lines, word};
 use super::columns::{Cell, aligned};
+use super::config::with_drop_ins;
 use super::event::repair;
 use super::list::state;
 use super::style::{BAD, BOLD, DIM, GOOD, ODD, paint};
@@ -90,14 +91,9 @@ fn facts(status: &Status, now: Timestamp) -> String {
         ("", lines(&status.log)),
         ("Records", super::records::file(&status.records)),
         ("", super::records::counts(&status.records)),
-        (
-            "Protection",
-            match status.protection {
-                Protection::Plain => {
-                    "plain: others can wipe our tables, they are put back at once".into()
-                }
-            },
-        ),
+        ("Balance", balance(status.unaccounted)),
+        ("Gaps", gaps(&status.ledger)),
+        ("Protection", protection(status.protection).to_owned()),
         ("Configuration", configuration(&status.configuration)),
         (
             "Agent",
@@ -116,6 +112,44 @@ fn facts(status: &Status, now: Timestamp) -> String {
         .map(|(name, fact)| vec![Cell::new(name).style(BOLD), Cell::new(fact)])
         .collect();
     format!("\n{}", aligned("", &rows))
+}
+
+/// What it means.
+pub(super) fn protection(protection: Protection) -> &'static str {
+    match protection {
+        Protection::Plain => "plain: others can wipe our tables, they are put back at once",
+        Protection::Owned => "owned: nobody else can wipe our tables, which go when the agent dies",
+        Protection::Persistent => {
+            "persistent: nobody else can wipe our tables, which stay when the agent dies"
+        }
+        Protection::Stored => {
+            "stored: nobody else can wipe our tables, not even while the agent is dead"
+        }
+    }
+}
+
+fn balance(unaccounted: Unaccounted) -> String {
+    match unaccounted {
+        Unaccounted { lines: 0, records: 0 } => {
+            "every connection that the kernel counted was told of".to_owned()
+        }
+        Unaccounted { lines, records } => paint(
+            BAD,
+            format_args!(
+                "{lines} counted connections without a line, {records} without a record, see `anetconctl gaps`"
+            ),
+        ),
+    }
+}
+
+fn gaps(ledger: &LedgerStatus) -> String {
+    if let Some(error) = &ledger.error {
+        return paint(BAD, word(error));
+    }
+    match ledger.open {
+        0 => "none now, see `anetconctl gaps` for those that are over".to_owned(),
+        open => paint(BAD, format_args!("{open} now, see `anetconctl gaps`")),
+    }
 }
 
 fn nf_log(sysctl: &NfLogAllNetns) -> String {
@@ -178,7 +212,8 @@ fn lines(log: &LogStatus) -> String {
 
 fn configuration(configuration: &ConfigurationStatus) -> String {
     let file = configuration.file.as_deref().map_or("defaults, no file".to_owned(), word);
-    let mut text = format!("{file}, loaded {}", time::second(&configuration.loaded));
+    let over = with_drop_ins(configuration.drop_ins.len());
+    let mut text = format!("{file}{over}, loaded {}", time::second(&configuration.loaded));
     if let Some(error) = &configuration.last_error {
         let error = clean_lines(error).replace('\n', "\n    ");
         text.push_str(&format!("\n  {}\n    {error}", paint(BAD, "the last reload failed:")));

@@ -33,6 +33,7 @@ fn fine() -> Status {
         verdict: Verdict { ok: true, problems: vec![] },
         configuration: ConfigurationStatus {
             file: Some("/etc/anetcon/anetcon.toml".into()),
+            drop_ins: vec![],
             loaded: at("12:47:59"),
             last_error: None,
         },
@@ -68,6 +69,10 @@ fn fine() -> Status {
             since: Some(at("12:47:59")),
         },
         records: records(),
+        unaccounted: anetcon_api::Unaccounted::default(),
+        ledger: anetcon_api::LedgerStatus::default(),
+        manifest: anetcon_api::ManifestStatus::default(),
+        metrics: anetcon_api::MetricsStatus::default(),
         protection: Protection::Plain,
         period_seconds: 30,
         socket: "/run/anetcon/anetcon.sock".into(),
@@ -141,6 +146,8 @@ fn namespace(name: &str, state: NamespaceState) -> Namespace {
         last_repair: None,
         error: None,
         fighting: false,
+        balance: anetcon_api::Balance::default(),
+        protection: Protection::Plain,
         records: NamespaceRecords { following: true, ..NamespaceRecords::default() },
     }
 }

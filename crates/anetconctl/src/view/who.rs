@@ -62,8 +62,7 @@ fn connections(hits: &[Hit]) -> Vec<&Hit> {
 
 /// Nothing was found: what was searched.
 pub fn nothing(query: &Query, found: &Found) -> String {
-    let mut text =
-        format!("Nothing found: {} {}\n", paint(BOLD, question(query)), when(query.span));
+    let mut text = nothing_found(query);
     let read = |content: Content| {
         found.files.iter().filter(move |file| file.content == content && file.searched > 0)
     };
@@ -87,12 +86,22 @@ pub fn nothing(query: &Query, found: &Found) -> String {
     for file in kernel {
         text.push_str(&format!("  searched {}\n", word(&file.path.display().to_string())));
     }
-    if query.span.at.is_some() {
-        text.push_str(
-            "A connection that was opened earlier and was still open needs a wider --window\n",
-        );
+    text + wider(query)
+}
+
+/// That nothing was found, and what was asked.
+pub(super) fn nothing_found(query: &Query) -> String {
+    format!("Nothing found: {} {}\n", paint(BOLD, question(query)), when(query.span))
+}
+
+/// What else might find something.
+pub(super) fn wider(query: &Query) -> &'static str {
+    match query.span.at {
+        Some(_) => {
+            "A connection that was opened earlier and was still open needs a wider --window\n"
+        }
+        None => "",
     }
-    text
 }
 
 /// What is wrong with the files: one sentence for each.
@@ -358,6 +367,6 @@ fn micros(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S%.6f UTC").to_string()
 }
 
-fn second(time: Timestamp) -> String {
+pub(super) fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
