@@ -1,4 +1,4 @@
-//! Developer commands: `cargo xtask demo`, `bench`, `test`, `tidy`, `setup`; one file per command.
+//! Developer commands: `cargo xtask demo`, `dist`, `bench`, `test`, `tidy`, `setup`; one file per command.
 //!
 //! This crate runs on a fresh machine before libnftnl is there, so it depends on none of ours.
 #![forbid(unsafe_code)]
@@ -6,6 +6,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod process;
 mod setup;
 mod test;
@@ -30,6 +31,10 @@ enum Command {
     Bench(bench::Bench),
     /// Show the agent at work in throw-away namespaces, from set-up to clean-up.
     Demo(demo::Demo),
+    /// Make the packages for Debian and for Red Hat's relatives.
+    Dist(dist::Dist),
+    /// Run the tests that boot whole systems, with the package installed in them.
+    E2e(test::EndToEnd),
     /// Install the system packages that building and testing need.
     Setup(setup::Setup),
     /// Run every check of this repository, set-up included.
@@ -55,6 +60,8 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Bench(command) => command.run(),
         Command::Demo(command) => command.run(),
+        Command::Dist(command) => command.run(),
+        Command::E2e(command) => command.run(),
         Command::Setup(command) => command.run(),
         Command::Test(command) => command.run(),
         Command::Tidy(command) => command.run(),

@@ -2,6 +2,8 @@
 //!
 //! Every package is named with its reason before anything is installed.
 
+pub mod python;
+
 use std::{
     env, fs,
     path::Path,
@@ -25,6 +27,8 @@ enum Seen {
     Program(&'static str),
     /// Its name for pkg-config and the version that has every function we call.
     Library(&'static str, &'static str),
+    /// A part of rsyslog that can be loaded.
+    RsyslogModule(&'static str),
 }
 
 /// What building the binaries needs.
@@ -42,15 +46,34 @@ pub const TEST: &[Package] = &[
     Package::program("iptables", "other people's NAT rules beside ours", "iptables"),
     Package::program("conntrack", "shows the connections that the log must name", "conntrack"),
     Package::program("rsyslog", "sorts kernel lines with the shipped configuration", "rsyslogd"),
+    Package::rsyslog_module("rsyslog-relp", "carries lines to a central rsyslog", "omrelp.so"),
+    Package::program("openssl", "makes the certificates of nodes and central machine", "openssl"),
     Package::program("logrotate", "rotates the log files with the shipped stanza", "logrotate"),
     Package::program("systemd", "checks the unit and runs the agent under it", "systemd-analyze"),
+    Package::program("clickhouse-server", "answers the CLI's question", "clickhouse-server"),
+    Package::program("python3-venv", "keeps the tests' Python package to itself", "python3"),
+    Package::program("zstd", "packs rotated files as some logrotate configurations do", "zstd"),
+    Package::program("lintian", "looks for mistakes in the Debian package", "lintian"),
+    Package::program("mandoc", "looks for mistakes in the manual pages", "mandoc"),
+    Package::program("acl", "lets one more user write in a folder, as the doctor says", "setfacl"),
+    Package::program("faketime", "lets two hours go by for the doctor", "faketime"),
+    Package::program("adjtimex", "asks the kernel about its clock as the doctor does", "adjtimex"),
+    Package::program("mmdebstrap", "makes a Debian 13, whose systemd is another one", "mmdebstrap"),
     Package::program("strace", "shows that the agent starts no process", "strace"),
+    Package::program("prometheus", "its promtool judges metrics and alert rules", "promtool"),
 ];
+
+/// Packages that we want for a tool, and whose server nobody asked for. systemd would start it at once, and at each boot.
+const UNWANTED: &[(&str, &str)] = &[("prometheus", "prometheus.service")];
 
 impl Package {
     /// A package with a program.
     pub const fn program(name: &'static str, reason: &'static str, program: &'static str) -> Self {
         Self { name, reason, seen: Seen::Program(program) }
+    }
+
+    const fn rsyslog_module(name: &'static str, reason: &'static str, file: &'static str) -> Self {
+        Self { name, reason, seen: Seen::RsyslogModule(file) }
     }
 
     const fn library(
@@ -78,6 +101,7 @@ impl Setup {
         install(BUILD, elevation)?;
         if !self.build {
             install(TEST, elevation)?;
+            python::install()?;
         }
         println!("set-up: every package is there");
         Ok(())
@@ -108,8 +132,44 @@ pub fn install(packages: &[Package], elevation: Elevation) -> Result<()> {
             names.join(", ")
         );
     }
-    apt(&names, elevation)?;
+    let servers = Servers::keep_down(&names, elevation)?;
+    let installed = apt(&names, elevation);
+    servers.release(elevation)?;
+    installed?;
     new_enough(packages)
+}
+
+/// Servers that an installation must not start. They are masked until the next boot at the latest.
+struct Servers(Vec<&'static str>);
+
+impl Servers {
+    fn keep_down(names: &[&str], elevation: Elevation) -> Result<Self> {
+        let systemd = Path::new("/run/systemd/system").exists();
+        let servers = Self(if systemd { unwanted(names) } else { Vec::new() });
+        servers.systemctl(&["mask", "--runtime"], elevation)?;
+        Ok(servers)
+    }
+
+    /// From now on it is started by whoever wants it.
+    fn release(self, elevation: Elevation) -> Result<()> {
+        self.systemctl(&["unmask", "--runtime"], elevation)?;
+        self.systemctl(&["disable"], elevation)
+    }
+
+    fn systemctl(&self, what: &[&str], elevation: Elevation) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let mut command = elevation.command("systemctl").context("installing needs root")?;
+        command.arg("--quiet").args(what).args(&self.0);
+        println!("running: {}", process::shown(&command));
+        process::run(&mut command)
+    }
+}
+
+fn unwanted(names: &[&str]) -> Vec<&'static str> {
+    let wanted_for_a_tool = UNWANTED.iter().filter(|(package, _)| names.contains(package));
+    wanted_for_a_tool.map(|(_, unit)| *unit).collect()
 }
 
 /// Older systems have the libraries, but the build would end in a page of linker errors.
@@ -196,6 +256,7 @@ impl Seen {
         match self {
             Self::Program(name) => in_path(name),
             Self::Library(name, _) => library("--exists", name),
+            Self::RsyslogModule(file) => rsyslog_module(file),
         }
     }
 }
@@ -205,6 +266,15 @@ fn library(question: &str, name: &str) -> bool {
     let mut query = Command::new("pkg-config");
     query.args([question, name]).stderr(Stdio::null());
     query.status().is_ok_and(|status| status.success())
+}
+
+/// Looks where distributions put them: /usr/lib64/rsyslog, or below the name of the architecture.
+fn rsyslog_module(file: &str) -> bool {
+    let folders =
+        fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
+    folders
+        .chain(["/usr/lib", "/usr/lib64"].map(Into::into))
+        .any(|folder| folder.join("rsyslog").join(file).is_file())
 }
 
 /// Looks also where users' PATH does not lead but root's does.
@@ -217,7 +287,13 @@ fn in_path(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_debian;
+    use super::{is_debian, unwanted};
+
+    #[test]
+    fn a_server_is_kept_down_only_where_its_package_is_new() {
+        assert_eq!(unwanted(&["nftables", "prometheus"]), ["prometheus.service"]);
+        assert_eq!(unwanted(&["nftables"]), Vec::<&str>::new());
+    }
 
     #[test]
     fn os_release_of_known_systems() {

@@ -9,8 +9,9 @@ mod run;
 mod tally;
 
 use std::{
-    env,
+    env, fs,
     path::PathBuf,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -18,23 +19,26 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    demo,
+    demo, dist,
     process::{self, Elevation},
     setup, tidy,
 };
 pub use run::RunTests;
 use tally::Tally;
 
+/// Seconds after which a test executable is killed, unless somebody asks for more.
+const LIMIT: u64 = 180;
+
 /// Arguments of `cargo xtask test`.
 #[derive(Args)]
 pub struct Test {
     /// Run only this check, or only the test executables whose name contains this.
     ///
-    /// Checks: fmt, tidy, clippy, docs, tests, doctests, demo.
+    /// Checks: fmt, tidy, clippy, docs, packages, tests, doctests, demo.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// How long one test executable may take before it is killed.
-    #[arg(long, value_name = "SECONDS", default_value_t = 180)]
+    #[arg(long, value_name = "SECONDS", default_value_t = LIMIT)]
     limit: u64,
 }
 
@@ -64,13 +68,37 @@ const CHECKS: &[Check] = &[
     },
     Check { name: "clippy", what: "no lint complains", run: |_| cargo(CLIPPY) },
     Check { name: "docs", what: "the documentation builds without a warning", run: |_| docs() },
+    Check {
+        name: "packages",
+        what: "the package is made, and nothing is wrong with it",
+        run: packages,
+    },
     Check { name: "tests", what: "every test passes", run: tests },
     Check { name: "doctests", what: "the examples in the documentation work", run: |_| doctests() },
     Check { name: "demo", what: "README's demo works", run: show_demo },
 ];
 
+/// The test executables that install the package.
+const PACKAGE_TESTS: [&str; 4] = [
+    "anetcond::machine_wide_package",
+    "anetcond::machine_wide_configuration",
+    "anetcond::machine_wide_fleet",
+    "anetcond::machine_wide_migration",
+];
+
 const CLIPPY: &[&str] =
     &["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny=warnings"];
+
+/// Arguments of `cargo xtask e2e`.
+#[derive(Args)]
+pub struct EndToEnd {}
+
+impl EndToEnd {
+    /// Every test that boots a system or changes what a whole machine shares, and first the package that they install.
+    pub fn run(self) -> Result<()> {
+        Test { only: Some("machine_wide".into()), limit: LIMIT }.run()
+    }
+}
 
 impl Test {
     /// Runs what was asked for.
@@ -78,10 +106,14 @@ impl Test {
         let elevation = Elevation::detect();
         setup::install(setup::BUILD, elevation)?;
         setup::install(setup::TEST, elevation)?;
+        setup::python::install()?;
         let chosen = |check: &&Check| match self.only.as_deref() {
             None => true,
             Some(only) if is_check(only) => check.name == only,
-            Some(_) => check.name == "tests",
+            Some(only) => match check.name {
+                "packages" => PACKAGE_TESTS.iter().any(|test| test.contains(only)),
+                name => name == "tests",
+            },
         };
         let executables = self.only.clone().filter(|only| !is_check(only)).unwrap_or_default();
         let own = env::current_exe().context("cannot tell where xtask is")?;
@@ -180,6 +212,16 @@ fn tests(request: &Request) -> Result<Tally> {
     command.arg("run-tests");
     println!("the tests make network namespaces and need root: {}", process::shown(&command));
     run::elevated(&plan, &mut command)
+}
+
+/// The .deb, from the programs that the tests use, as its users' own tools see it.
+fn packages(_: &Request) -> Result<Tally> {
+    let made = dist::make(true, "dev")?;
+    process::run(Command::new("lintian").args(["--fail-on", "error", "--allow-root"]).args(&made))?;
+    let pages = fs::read_dir(process::target_directory()?.join("dist/man"))?;
+    let pages: Vec<PathBuf> = pages.flatten().map(|entry| entry.path()).collect();
+    process::run(Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(pages))?;
+    Ok(Tally::default())
 }
 
 fn show_demo(request: &Request) -> Result<Tally> {

@@ -36,11 +36,17 @@ const ALLOWED: &[Allowed] = &[
         ours: &["anetcon-conntrack", "anetcon-core", "anetcon-nft", "anetcon-netns"],
         never: &[],
     },
+    Allowed {
+        name: "anetcon-config",
+        ours: &["anetcon-core"],
+        never: &["tokio", "nix", "nftnl", "mnl"],
+    },
     Allowed { name: "anetcon-api", ours: &[], never: &["nftnl", "mnl"] },
     Allowed {
         name: "anetcond",
         ours: &[
             "anetcon-api",
+            "anetcon-config",
             "anetcon-conntrack",
             "anetcon-core",
             "anetcon-host",
@@ -52,7 +58,7 @@ const ALLOWED: &[Allowed] = &[
     },
     Allowed {
         name: "anetconctl",
-        ours: &["anetcon-api", "anetcon-core", "anetcon-host", "anetcon-records"],
+        ours: &["anetcon-api", "anetcon-config", "anetcon-core", "anetcon-host", "anetcon-records"],
         never: &["nftnl", "mnl", "rtnetlink"],
     },
     // Blind to the crates it tests, so that it cannot share their mistakes.

@@ -206,7 +206,7 @@ mod tests {
         for code in super::UNFINISHED_CODE {
             broken("crates/a/src/x.rs", &format!("//! X.\n{code})]\n"), 2, "half-done");
         }
-        fine("docs/x.md", "mktemp at.XXXXXX\n");
+        fine("docs/x.md", &format!("mktemp at.{}\n", "X".repeat(6)));
     }
 
     #[test]
