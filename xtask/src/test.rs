@@ -218,7 +218,7 @@ fn tests(request: &Request) -> Result<Tally> {
 fn packages(_: &Request) -> Result<Tally> {
     let made = dist::make(true, "dev")?;
     process::run(Command::new("lintian").args(["--fail-on", "error", "--allow-root"]).args(&made))?;
-    let pages = fs::read_dir(process::target_directory()?.join("dist/man"))?;
+    let pages = fs::read_dir(dist::generated().join("man"))?;
     let pages: Vec<PathBuf> = pages.flatten().map(|entry| entry.path()).collect();
     process::run(Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).args(pages))?;
     Ok(Tally::default())

@@ -51,12 +51,17 @@ pub fn make(only_deb: bool, profile: &str) -> Result<Vec<PathBuf>> {
     let target = process::target_directory()?;
     build(profile)?;
     let built = target.join(if profile == "dev" { "debug" } else { profile });
-    generate(&built, &target.join("dist"))?;
+    generate(&built, &generated())?;
     let mut packages = vec![deb(&target)?];
     if !only_deb {
         packages.push(rpm(&target)?);
     }
     Ok(packages)
+}
+
+/// What is in the packages and not in the repository. The manifest of the packages names this folder, wherever cargo builds.
+pub fn generated() -> PathBuf {
+    process::workspace().join("target/dist")
 }
 
 fn build(profile: &str) -> Result<()> {

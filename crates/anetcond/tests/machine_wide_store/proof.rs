@@ -105,9 +105,6 @@ pub fn kills_and_restarts_lose_nothing(root: &Path) {
     let names: Vec<String> = (0..NAMESPACES).map(|number| format!("at-keep-{number}")).collect();
     for name in &names {
         machine.add_netns(name);
-        // What is closed is soon forgotten, or a look at what is open would take longer and longer.
-        let settings = "echo 30 >/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait";
-        machine.run(&["ip", "netns", "exec", name, "bash", "-c", settings]);
     }
     machine.service("start");
     wait_kept(&machine, 2 * NAMESPACES);
