@@ -83,9 +83,10 @@ fn systemd_understands_the_drop_ins_for_metrics() {
 
 #[test]
 fn the_sandbox_is_tight() {
-    // 0.2 of it is the price of repairs that come first: real-time scheduling and the call that asks for it.
+    // 0.2 of it is the price of repairs that come first: real-time scheduling and the call that asks for it. 0.2 more is that of a start
+    // that is as fast among a thousand namespaces: ProtectKernelTunables=.
     let output = Command::new("systemd-analyze")
-        .args(["security", "--offline=true", "--no-pager", "--threshold=18", UNIT])
+        .args(["security", "--offline=true", "--no-pager", "--threshold=20", UNIT])
         .output()
         .expect("systemd-analyze is on every machine with systemd");
     let table = String::from_utf8_lossy(&output.stdout);

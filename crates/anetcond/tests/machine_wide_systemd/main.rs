@@ -7,6 +7,7 @@ mod machine;
 mod store;
 
 use std::fs;
+use std::process::Command;
 
 use anetcon_testkit::netns::wait_until;
 use anetcon_testkit::threads::threads;
@@ -89,6 +90,30 @@ fn repairs_come_before_all_ordinary_work() {
     let first = threads.into_iter().filter(|thread| thread.policy == 1);
     let first: Vec<_> = first.map(|thread| thread.name).collect();
     assert!(!first.is_empty() && first.iter().all(|name| name == "anetcon-rules"), "{first:?}");
+}
+
+#[test]
+fn of_the_machine_it_may_write_only_what_it_has_to() {
+    let machine = Machine::boot(CONFIGURATION);
+    machine.service("start");
+    let agent = machine.main_pid().to_string();
+    // As root, who is stopped by the mounts alone. Opened and not written.
+    let open = |path: &str| {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &agent, "--mount", "--root", "--wd"]);
+        command.args(["bash", "-c", &format!(": >>{path}")]);
+        let output = command.output().expect("nsenter is on every machine");
+        if output.status.success() { "written".to_owned() } else { said(&output) }
+    };
+    for path in ["/proc/sys/net/netfilter/nf_log_all_netns", "/var/log/agent", "/run/anetcon/x"] {
+        assert_eq!(open(path), "written", "{path}");
+    }
+    for path in ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/printk", "/etc/x", "/usr/x"] {
+        assert!(open(path).contains("Read-only file system"), "{path}: {}", open(path));
+    }
+    fs::write(machine.path("/root/secret"), "").expect("written");
+    assert!(fs::exists(machine.path("/root/secret")).expect("root may look"));
+    assert!(!fs::exists(format!("/proc/{agent}/root/root/secret")).expect("root may look"));
 }
 
 /// Nobody could say then that no line is missing.
