@@ -8,7 +8,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
 
-use anetcon_core::ledger::{Cause, Channel, Span, Verdict};
+use anetcon_core::ledger::{Cause, Channel, Entry, Gap, Span, Verdict};
 use anetcon_records::ledger::{Facts, Ledger, LedgerConfig, Place, read};
 use anetcon_records::session::SessionLog;
 use jiff::{SignedDuration, Timestamp};
@@ -229,7 +229,8 @@ fn connections_of_the_time_are_counted_in_the_records() {
     let folder = Folder::new();
     let log = SessionLog::start(folder.config(), |_| ()).unwrap();
     let (from, to) = (ago(2000), ago(1000));
-    let times = [-5, 0, 1, 500, 1000, 1005].map(|ms| from + SignedDuration::from_millis(ms));
+    let after = |ms: i64| from + SignedDuration::from_millis(ms);
+    let times = [-5, 0, 1, 500, 1000, 1005].map(after);
     log.push(&origin(), times.into_iter().zip(0..).map(|(at, n)| new_at(one_of_many(n), at)));
     log.stop().unwrap();
 
@@ -237,14 +238,37 @@ fn connections_of_the_time_are_counted_in_the_records() {
     let config = LedgerConfig { sessions: Some(folder.live()), ..config(state.path(), "a") };
     let ledger = Ledger::open(config, |_| ()).unwrap();
     let facts = Facts { channels: vec![Channel::KernelLog, Channel::Records], ..Facts::default() };
-    ledger.gap(router(), Cause::Wiped, from, to, facts);
+    let other = Place { namespace: Some("other".to_owned()), ..router() };
+    // Each by itself, though they are counted together.
+    let cases = [
+        (router(), (from, to), 4),
+        (router(), (after(1), after(2)), 1),
+        (other, (from, to), 0),
+        (Place::default(), (after(500), after(2000)), 3),
+    ];
+    for (place, (from, to), _) in &cases {
+        ledger.gap(place.clone(), Cause::Wiped, *from, *to, facts.clone());
+    }
     let until = Instant::now() + DEADLINE;
-    while !verdict(state.path()).gaps.iter().any(|gap| gap.entry.connections.is_some()) {
+    let counted =
+        |gaps: Vec<Gap>| gaps.iter().filter(|gap| gap.entry.connections.is_some()).count();
+    while counted(verdict(state.path()).gaps) < cases.len() {
         assert!(Instant::now() < until, "{:?}", lines(state.path()));
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     ledger.close();
-    let gap = verdict(state.path()).gaps.remove(0);
-    assert_eq!(gap.entry.connections, Some(4));
-    assert_eq!(gap.entry.channels, [Channel::KernelLog], "connections were tracked");
+    let gaps = verdict(state.path()).gaps;
+    for (place, (from, _), connections) in cases {
+        // As exact as the file is.
+        let from = from.as_microsecond();
+        let is_it = |entry: &Entry| {
+            entry.namespace == place.namespace
+                && entry.from.is_some_and(|at| at.as_microsecond() == from)
+        };
+        let gap = gaps.iter().find(|gap| is_it(&gap.entry)).unwrap();
+        assert_eq!(gap.entry.connections, Some(connections), "{place:?} {from}");
+        // Where none was put on record, nobody can say that there was none.
+        let missing = if connections > 0 { &facts.channels[..1] } else { &facts.channels };
+        assert_eq!(gap.entry.channels, missing, "{place:?} {from}");
+    }
 }

@@ -13,10 +13,13 @@ use super::book::Book;
 use super::culprit;
 use super::handle::{Facts, LedgerConfig, LedgerStatus, Message, Place};
 use super::read::left_open;
-use crate::search::count;
+use crate::search::{Wanted, count};
 
 /// How long after a gap its records are counted: they are in the file by then.
 const COUNT_AFTER: Duration = Duration::from_millis(1500);
+
+/// How often records are counted at most: gaps that end meanwhile are counted together.
+const COUNT_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a full disk is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -42,6 +45,7 @@ pub(super) struct Keeper {
     down: Option<(String, Timestamp)>,
     started: Timestamp,
     counting: Vec<(Instant, Entry)>,
+    counted: Option<Instant>,
 }
 
 impl Keeper {
@@ -64,6 +68,7 @@ impl Keeper {
             down: None,
             started,
             counting,
+            counted: None,
         }
     }
 
@@ -123,7 +128,7 @@ impl Keeper {
 
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
         loop {
-            let due = self.counting.iter().map(|(due, _)| *due).min();
+            let due = self.next_count();
             let wait = due.map_or(AGAIN, |due| due.saturating_duration_since(Instant::now()));
             match inbox.recv_timeout(wait.min(AGAIN)) {
                 Ok(Message::Close) | Err(RecvTimeoutError::Disconnected) => break,
@@ -234,19 +239,26 @@ impl Keeper {
         self.write(entry);
     }
 
+    fn next_count(&self) -> Option<Instant> {
+        let due = self.counting.iter().map(|(due, _)| *due).min()?;
+        Some(self.counted.map_or(due, |counted| due.max(counted + COUNT_EVERY)))
+    }
+
     fn count(&mut self, now: Instant) {
-        let (due, later) =
+        if self.next_count().is_none_or(|due| due > now) {
+            return;
+        }
+        self.counted = Some(now);
+        let (due, later): (Vec<_>, _) =
             std::mem::take(&mut self.counting).into_iter().partition(|(due, _)| *due <= now);
         self.counting = later;
-        let due: Vec<(Instant, Entry)> = due;
-        for (_, gap) in due {
-            let (Some(live), Some(span)) = (&self.config.sessions, gap.from.zip(gap.to)) else {
-                continue;
-            };
-            // A file that cannot be read tells nothing; the gap stands as it is.
-            let Ok(connections) = count(live, gap.namespace.as_deref(), span) else { continue };
+        let (gaps, wanted): (Vec<&Entry>, Vec<Wanted<'_>>) =
+            due.iter().filter_map(|(_, gap)| Some((gap, wanted(gap)?))).unzip();
+        // Files that cannot be read tell nothing; the gaps stand as they are.
+        let counts = self.config.sessions.as_ref().and_then(|live| count(live, &wanted).ok());
+        for (gap, connections) in gaps.into_iter().zip(counts.unwrap_or_default()) {
             let entry = self.entry(Mark::Missed);
-            let Entry { namespace, cookie, cause, gap, .. } = gap;
+            let Entry { namespace, cookie, cause, gap, .. } = gap.clone();
             let connections = Some(connections);
             self.write(Entry { gap, namespace, cookie, cause, connections, ..entry });
         }
@@ -301,6 +313,11 @@ impl Keeper {
         open.into_iter().for_each(|entry| self.write(entry));
         self.book.flush()
     }
+}
+
+fn wanted(gap: &Entry) -> Option<Wanted<'_>> {
+    let (from, to) = gap.from.zip(gap.to)?;
+    Some(Wanted { namespace: gap.namespace.as_deref(), from, to })
 }
 
 fn key(place: &Place, cause: Cause, facts: &Facts) -> Key {

@@ -23,7 +23,7 @@ pub mod time;
 pub use address::{Asked, endpoint};
 pub use arguments::{namespace, transport};
 pub use best::{Answer, Hit};
-pub(crate) use count::count;
+pub(crate) use count::{Wanted, count};
 pub use files::{Content, Packing};
 pub use kernel::KernelLine;
 pub use query::{Fit, Query, Role, Span};

@@ -197,7 +197,8 @@ impl Drop for Machine {
         let _ = kill(self.leader, Signal::SIGKILL);
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
-        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        // A thousand namespaces take the kernel some seconds.
+        let deadline = std::time::Instant::now() + PATIENCE;
         while remove_cgroups(&self.cgroup).is_err() && std::time::Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(20));
         }
