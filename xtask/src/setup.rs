@@ -3,6 +3,7 @@
 //! Every package is named with its reason before anything is installed.
 
 pub mod python;
+pub mod systems;
 
 use std::{
     env, fs,
@@ -58,7 +59,7 @@ pub const TEST: &[Package] = &[
     Package::program("acl", "lets one more user write in a folder, as the doctor says", "setfacl"),
     Package::program("faketime", "lets two hours go by for the doctor", "faketime"),
     Package::program("adjtimex", "asks the kernel about its clock as the doctor does", "adjtimex"),
-    Package::program("mmdebstrap", "makes a Debian 13, whose systemd is another one", "mmdebstrap"),
+    Package::program("mmdebstrap", "makes the Debian 12 and 13 that tests boot", "mmdebstrap"),
     Package::program("strace", "shows that the agent starts no process", "strace"),
     Package::program("prometheus", "its promtool judges metrics and alert rules", "promtool"),
 ];
@@ -102,6 +103,7 @@ impl Setup {
         if !self.build {
             install(TEST, elevation)?;
             python::install()?;
+            systems::make(elevation)?;
         }
         println!("set-up: every package is there");
         Ok(())

@@ -107,6 +107,7 @@ impl Test {
         setup::install(setup::BUILD, elevation)?;
         setup::install(setup::TEST, elevation)?;
         setup::python::install()?;
+        setup::systems::make(elevation)?;
         let chosen = |check: &&Check| match self.only.as_deref() {
             None => true,
             Some(only) if is_check(only) => check.name == only,
