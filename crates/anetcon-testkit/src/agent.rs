@@ -17,7 +17,8 @@ use tempfile::TempDir;
 
 use crate::configuration::Configuration;
 use crate::http::{self, Response};
-use crate::netns::{Netns, require_root};
+use crate::netns::{Netns, require_root, wait_until};
+use crate::threads::threads;
 
 /// Ends a test whose agent hangs; far longer than anything takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -285,10 +286,15 @@ impl Agent {
         self.folder().join("stderr")
     }
 
-    /// Sends a signal and waits for nothing.
+    /// Sends a signal. Only a stop is waited for: until then each thread may still do something.
     pub fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.pid().cast_signed()), signal)
             .unwrap_or_else(|error| panic!("cannot send {signal} to the agent: {error}"));
+        if signal == Signal::SIGSTOP {
+            wait_until("every thread stands still", PATIENCE, || {
+                threads(self.pid()).iter().all(|thread| thread.state == 'T')
+            });
+        }
     }
 
     fn end_at_once(&mut self) {

@@ -11,6 +11,8 @@ pub struct Thread {
     pub policy: u32,
     /// The real-time priority; 0 where the policy is ordinary.
     pub priority: u32,
+    /// What it does: `R` runs, `S` sleeps, `T` is stopped by a signal.
+    pub state: char,
 }
 
 /// The threads of a process now. Those that end meanwhile are left out.
@@ -34,5 +36,6 @@ fn parse(stat: &str) -> Thread {
             .and_then(|text| text.parse().ok())
             .expect("a number")
     };
-    Thread { name: name.to_owned(), policy: field(41), priority: field(40) }
+    let state = rest.trim_start().chars().next().expect("a state");
+    Thread { name: name.to_owned(), policy: field(41), priority: field(40), state }
 }
