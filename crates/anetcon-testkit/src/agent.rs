@@ -315,7 +315,7 @@ impl Drop for Agent {
     }
 }
 
-/// As [`wait_until`](crate::netns::wait_until), but answers whether it came true, so that the caller can
+/// As [`wait_until`], but answers whether it came true, so that the caller can
 /// say what was seen instead.
 fn wait_for(mut condition: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
